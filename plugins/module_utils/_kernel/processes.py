@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes by identity: boot id + pid + start time, never a pid alone (DESIGN.md)."""
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+
+from . import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def boot_id() -> str:
+    """proc_sys_kernel(5): random/boot_id."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        return stream.read().strip()
+
+
+def stat_fields(pid: int) -> list[str] | None:
+    """Fields of proc_pid_stat(5) from "state" on; None when there is no such process."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stream:
+            text = os.fsdecode(stream.read())
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text.rpartition(")")[2].split()
+
+
+def start_time(pid: int) -> int | None:
+    """Clock ticks after boot; None when there is no such process."""
+    fields = stat_fields(pid)
+    return int(fields[19]) if fields else None
+
+
+def identity(pid: int) -> dict[str, Any]:
+    """What tells this process from a later one of the same pid."""
+    return {"pid": pid, "start_time": start_time(pid), "boot_id": boot_id()}
+
+
+def is_alive(who: dict[str, Any] | None) -> bool:
+    """Whether the process still runs; a zombie does not."""
+    if not who or not who.get("pid") or who.get("boot_id") != boot_id():
+        return False
+    fields = stat_fields(int(who["pid"]))
+    return bool(fields) and int(fields[19]) == who.get("start_time") and fields[0] not in "ZX"
+
+
+def open_pidfd(who: dict[str, Any] | None) -> int | None:
+    """A pidfd of exactly that process, or None when it has ended.
+
+    The identity is checked after the open: from then on the pid can't be taken over unnoticed.
+    """
+    if not who or not who.get("pid"):
+        return None
+    try:
+        pidfd = syscalls.pidfd_open(int(who["pid"]))
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.EINVAL):
+            return None
+        raise
+    if is_alive(who):
+        return pidfd
+    os.close(pidfd)
+    return None
+
+
+def send_signal(pidfd: int, number: int) -> bool:
+    """:returns: False when the process has already ended"""
+    try:
+        syscalls.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_ended(pidfds: list[int], timeout: float) -> list[int]:
+    """Those whose process has ended, as soon as at least one has, or none after ``timeout`` s."""
+    poller = select.poll()
+    for pidfd in pidfds:
+        poller.register(pidfd, select.POLLIN)
+    return [fd for fd, _event in poller.poll(max(0, timeout) * 1000)]
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether the process has a handler for the signal: an init without one ignores it.
+
+    proc_pid_status(5), SigCgt. signalfd users (systemd) block the signal instead: SigBlk.
+    """
+    bit = 1 << (number - 1)
+    try:
+        with open("/proc/%d/status" % pid, "rb") as stream:
+            for line in stream:
+                if line.startswith((b"SigCgt:", b"SigBlk:")) and int(line.split()[1], 16) & bit:
+                    return True
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return False
+
+
+def signal_number(name: str | int) -> int:
+    """SIGTERM, TERM, RTMIN+3 or 15.
+
+    :raises ValueError: for what is no signal
+    """
+    text = str(name).strip().upper()
+    if text.isdigit():
+        number = int(text)
+    else:
+        text = text[3:] if text.startswith("SIG") else text
+        base, plus, offset = text.partition("+")
+        if plus and not offset.isdigit():
+            raise ValueError(name)
+        try:
+            number = int(signal.Signals["SIG" + base]) + int(offset or 0)
+        except KeyError:
+            raise ValueError(name) from None
+    if not 1 <= number <= 64:
+        raise ValueError(name)
+    return number
