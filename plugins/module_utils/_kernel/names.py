@@ -30,4 +30,4 @@ def check_name(name: str) -> None:
             return
         problem = "the name contains %r" % bad[0]
     raise LxcError("use as a container's name", repr(name), detail=problem,
-                   hint="Names are letters, digits, '_', '.' and '-', and begin with a letter or digit.")
+                   hint='Use letters, digits, "_", ".", "-"; begin with a letter or digit.')

@@ -234,7 +234,7 @@ def new_session_keyring() -> None:
 
 
 def seccomp_set_filter(instructions: bytes) -> None:
-    """Install a BPF program of 8-byte ``struct sock_filter`` instructions (SECCOMP_SET_MODE_FILTER)."""
+    """SECCOMP_SET_MODE_FILTER with 8-byte ``struct sock_filter`` instructions."""
     program = ctypes.create_string_buffer(instructions, len(instructions))
     header = struct.pack("HxxxxxxQ", len(instructions) // 8, ctypes.addressof(program))
     _check(_seccomp(1, 0, header), "seccomp")
@@ -265,7 +265,7 @@ def bpf_load_device_program(instructions: bytes) -> int:
     """
     code = ctypes.create_string_buffer(instructions, len(instructions))
     gpl = ctypes.create_string_buffer(b"GPL")
-    # union bpf_attr: prog_type, insn_cnt, insns, license, log_level, log_size, log_buf, kern_version
+    # bpf_attr: type, insn_cnt, insns, license, log_level, log_size, log_buf, kern_version
     attr = struct.pack("IIQQIIQI", 15, len(instructions) // 8, ctypes.addressof(code),
                        ctypes.addressof(gpl), 0, 0, 0, 0).ljust(120, b"\0")
     return _check(_bpf(BPF_PROG_LOAD, attr, len(attr)), "bpf", "BPF_PROG_LOAD")
