@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         gateway: str
         link: str
         metric: int
+        protocol: int  # who made it: 2 the kernel, 3 boot, 4 static, 9 router advertisement ...
 
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
@@ -208,7 +209,10 @@ class Netlink:
 
     def index(self, name: str) -> int:
         """The kernel's number of a link, 0 when there is none of that name (netdevice(7))."""
-        request = struct.pack("16s20x", os.fsencode(name)[:MAX_LINK_NAME])
+        raw = os.fsencode(name)
+        if len(raw) > MAX_LINK_NAME:
+            return 0
+        request = struct.pack("16s24x", raw)
         try:
             answer = fcntl.ioctl(self._socket, _SIOCGIFINDEX, request)
         except OSError as error:
@@ -392,12 +396,14 @@ class Netlink:
                 "destination": "%s/%d" % (target, message["dst_len"]) if target else "default",
                 "gateway": message.get_attr("RTA_GATEWAY") or "",
                 "link": names.get(message.get_attr("RTA_OIF") or 0, ""),
-                "metric": message.get_attr("RTA_PRIORITY") or 0})
+                "metric": message.get_attr("RTA_PRIORITY") or 0,
+                "protocol": message["proto"]})
         return found
 
-    def add_route(self, name: str, destination: str, gateway: str = "") -> None:
+    def add_route(self, name: str, destination: str, gateway: str = "", metric: int = 0) -> None:
         """A route (CIDR, or "default" with a gateway) over a link."""
-        self._send([_route_step(_RTM_NEWROUTE, destination, gateway, self._need_index(name), name)])
+        self._send([_route_step(_RTM_NEWROUTE, destination, gateway, self._need_index(name), name,
+                                metric)])
 
     def delete_route(self, name: str, destination: str, gateway: str = "") -> bool:
         """Take a route away; False when there was none."""
@@ -509,7 +515,8 @@ def _address_step(kind: int, text: str, index: int, name: str) -> Step:
     return _step(message, kind, flags, doing, "%s on %s" % (text, name))
 
 
-def _route_step(kind: int, destination: str, gateway: str, index: int, name: str) -> Step:
+def _route_step(kind: int, destination: str, gateway: str, index: int, name: str,
+                metric: int = 0) -> Step:
     message = load().route()
     attributes: list[tuple[str, Any]] = [("RTA_OIF", index)]
     if destination != "default":
@@ -520,6 +527,8 @@ def _route_step(kind: int, destination: str, gateway: str, index: int, name: str
     if gateway:
         message["family"], gateway = parse_address(gateway, "read gateway")
         attributes.append(("RTA_GATEWAY", gateway))
+    if metric:
+        attributes.append(("RTA_PRIORITY", metric))
     message["table"] = _RT_TABLE_MAIN
     message["type"] = _RTN_UNICAST
     if kind == _RTM_NEWROUTE:

@@ -52,16 +52,17 @@ class Step:
 
 
 class NetlinkSocket:
-    """A NETLINK_ROUTE socket of one network namespace.
+    """A netlink socket of one network namespace.
 
     :param netns: a file descriptor of a network namespace, which stays the caller's; the calling
         thread enters it for the moment it takes to open the socket, so callers have one thread.
         None is the caller's own.
+    :param protocol: NETLINK_ROUTE (0) or another of linux/netlink.h
     """
 
-    def __init__(self, netns: int | None = None) -> None:
+    def __init__(self, netns: int | None = None, protocol: int = 0) -> None:
         try:
-            self._socket = _open() if netns is None else _open_in(netns)
+            self._socket = _open(protocol) if netns is None else _open_in(netns, protocol)
         except OSError as error:
             hint = "" if netns is None else "Root rights are needed to enter a network namespace."
             raise LxcError.from_os("open netlink socket", "", error, hint) from error
@@ -75,20 +76,25 @@ class NetlinkSocket:
         """For ioctls, which act on the namespace that the socket was opened in."""
         return self._socket.fileno()
 
-    def send(self, steps: list[Step]) -> list[bytes]:
+    def send(self, steps: list[Step], unanswered: list[Step] | None = None) -> list[bytes]:
         """All steps in one send.
 
-        The kernel goes through all of them even when one fails.
+        The kernel goes through all of them even when one fails (nf_tables does none of them
+        then).
 
+        :param unanswered: those of them that are answered only when they fail
         :returns: the messages it answered with, acknowledgements aside
         :raises LxcError: for the first step that it refused, after all were answered
         """
         pending = {self._number(step): step for step in steps}
+        silent = {n: pending.pop(n) for n in list(pending) if pending[n] in (unanswered or ())}
         self._write(b"".join(step.data for step in steps))
         refused: LxcError | None = None
         answers: list[bytes] = []
         while pending:
             for kind, flags, sequence, data in self._receive():
+                if kind == _ERROR and sequence in silent:
+                    raise silent[sequence].error(*_acknowledgement(flags, data))
                 if sequence not in pending:
                     continue
                 if kind != _ERROR:
@@ -156,8 +162,8 @@ class NetlinkSocket:
             offset += (length + 3) & ~3
 
 
-def _open() -> socket.socket:
-    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+def _open(protocol: int) -> socket.socket:
+    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     try:
         opened.bind((0, 0))
         opened.settimeout(_TIMEOUT)
@@ -169,13 +175,13 @@ def _open() -> socket.socket:
     return opened
 
 
-def _open_in(netns: int) -> socket.socket:
+def _open_in(netns: int, protocol: int) -> socket.socket:
     """A socket stays in the namespace it was opened in, whatever its thread does next."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         syscalls.setns(netns, syscalls.CLONE_NEWNET)
         try:
-            return _open()
+            return _open(protocol)
         finally:
             syscalls.setns(home, syscalls.CLONE_NEWNET)
     finally:

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a bridge is, in the caller's network namespace."""
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import typing as t
+
+from .._kernel import sysctls
+from .._kernel.errors import LxcError
+from .._kernel.nftables import Nftables
+
+if t.TYPE_CHECKING:
+    from .._kernel.netlink import Link, Netlink, Route
+    from .spec import BridgeSpec
+
+_BY_KERNEL = 2  # RTPROT_KERNEL: such routes come and go with the addresses
+# Those that only a bridge that is there has.
+BRIDGE_FACTS = ("mac", "mtu", "up", "stp", "forward_delay", "addresses", "ports")
+FORWARDING = {"ipv4": sysctls.IP_FORWARD, "ipv6": sysctls.IPV6_FORWARD}
+
+
+@dataclasses.dataclass
+class BridgeState:
+    """Everything a plan has to know, and an undo has to restore."""
+
+    link: Link | None = None  # None: there is no link of that name
+    addresses: list[str] = dataclasses.field(default_factory=list)
+    routes: list[Route] = dataclasses.field(default_factory=list)
+    ports: dict[str, Link] = dataclasses.field(default_factory=dict)
+    candidates: dict[str, Link] = dataclasses.field(default_factory=dict)  # the spec's ports
+    candidate_addresses: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    other_bridges: list[str] = dataclasses.field(default_factory=list)
+    nat: list[str] | None = None  # masqueraded networks; None: no table of ours
+    nat_comment: str = ""
+    nat_problem: LxcError | None = None  # why there can be no NAT
+    dropping: list[str] = dataclasses.field(default_factory=list)  # firewall chains
+    forwarding: dict[str, bool | None] = dataclasses.field(default_factory=dict)  # by family
+    stable_mac: str = ""
+
+
+def table_name(bridge: str) -> str:
+    """The nf_tables table that belongs to a bridge."""
+    return "fleet-lxc-%s" % bridge
+
+
+def observe(netlink: Netlink, spec: BridgeSpec) -> BridgeState:
+    """The present state of the bridge, and of the links that are to be its ports."""
+    links = {link["name"]: link for link in netlink.links()}
+    state = BridgeState(
+        link=links.get(spec.name),
+        ports={n: link for n, link in links.items() if link["master"] == spec.name},
+        candidates={n: links[n] for n in spec.ports or () if n in links},
+        other_bridges=[n for n, link in links.items()
+                       if link["kind"] == "bridge" and n != spec.name],
+        stable_mac=stable_mac(spec.name))
+    if state.link is not None:
+        state.addresses = netlink.addresses(spec.name)
+        state.routes = [r for r in netlink.routes()
+                        if r["link"] == spec.name and r["protocol"] != _BY_KERNEL]
+    state.candidate_addresses = {n: netlink.addresses(n) for n in state.candidates}
+    _observe_nat(spec.name, state)
+    return state
+
+
+def _observe_nat(name: str, state: BridgeState) -> None:
+    for family, key in FORWARDING.items():
+        value = sysctls.read(key)
+        state.forwarding[family] = None if value is None else value != "0"
+    try:
+        with Nftables() as tables:
+            found = tables.masquerade(table_name(name))
+            if found is not None:
+                state.nat, state.nat_comment = found
+            state.dropping = tables.dropping_forward_chains()
+    except LxcError as error:
+        state.nat_problem = error
+
+
+def stable_mac(name: str) -> str:
+    """A locally administered address that this host always gives a bridge of that name.
+
+    A bridge without an address of its own takes its ports' lowest, and changes it as they come
+    and go; neighbours then lose their connections until ARP has caught up.
+    """
+    seed = os.uname().nodename
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            with open(path, encoding="utf-8") as file:
+                seed = file.read().strip() or seed
+            break
+        except OSError:
+            continue
+    digest = bytearray(hashlib.sha256(("fleet.lxc bridge %s %s" % (seed, name)).encode()).digest())
+    digest[0] = digest[0] & 0xFC | 0x02
+    return ":".join("%02x" % byte for byte in digest[:6])
+
+
+def facts(name: str, state: BridgeState) -> dict[str, t.Any]:
+    """The state as the user sees it: the result, and both sides of the diff."""
+    found: dict[str, t.Any] = {
+        "name": name, "state": "absent", "nat": state.nat is not None,
+        "nat_networks": sorted(state.nat or []),
+        "forwarding": {family: bool(on) for family, on in state.forwarding.items()}}
+    if state.link is not None:
+        values = (state.link["mac"], state.link["mtu"], state.link["up"], state.link["stp"],
+                  state.link["forward_delay"], sorted(state.addresses), sorted(state.ports))
+        found.update(zip(BRIDGE_FACTS, values), state="present")
+    return found

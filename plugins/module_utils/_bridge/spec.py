@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a bridge is asked to be. None means: as it is."""
+from __future__ import annotations
+
+import typing as t
+
+from .._kernel.addresses import check_link_name, check_mac, parse_cidr, to_text
+from .._kernel.errors import LxcError
+
+_DOING = "use as option of a bridge:"
+
+
+class BridgeSpec(t.NamedTuple):
+    """The options of lxc_bridge, checked and in the kernel's spelling."""
+
+    name: str
+    addresses: list[str] | None = None  # CIDR; exactly these
+    ports: list[str] | None = None
+    purge_ports: bool = False
+    forward_delay: float | None = None  # seconds
+    stp: bool | None = None
+    mtu: int | None = None
+    mac: str | None = None
+    up: bool | None = None
+    nat: str | None = None  # "true", "false", "auto"
+
+
+def make_spec(options: dict[str, t.Any]) -> BridgeSpec:
+    """The options as a spec.
+
+    :raises LxcError: naming the first value that no kernel would take, and the remedy
+    """
+    given: dict[str, t.Any] = {field: options[field] for field in BridgeSpec._fields
+                               if options.get(field) is not None}
+    spec = BridgeSpec(**given)
+    check_link_name(spec.name, "use as a bridge's name")
+    for port in spec.ports or ():
+        check_link_name(port, "use as a port's name")
+        if port == spec.name:
+            raise LxcError(_DOING, "ports", detail="%s can't be a port of itself" % port,
+                           hint="Name other links.")
+    if spec.addresses is not None:
+        addresses = [to_text(parse_cidr(text, "read address of %s" % spec.name))
+                     for text in spec.addresses]
+        spec = spec._replace(addresses=_once(addresses, "addresses"))
+    if spec.ports is not None:
+        _once(spec.ports, "ports")
+    if spec.mac is not None:
+        spec = spec._replace(mac=check_mac(spec.mac))
+    if spec.mtu is not None and not 68 <= spec.mtu <= 65535:
+        raise LxcError(_DOING, "mtu", detail="%d is out of range" % spec.mtu,
+                       hint="It is a number of bytes from 68 to 65535, usually 1500.")
+    if spec.forward_delay is not None:
+        spec = spec._replace(forward_delay=round(spec.forward_delay, 2))  # what the kernel keeps
+    _check_delay(spec)
+    if spec.purge_ports and spec.ports is None:
+        raise LxcError(_DOING, "purge_ports", detail="there is no list of ports to keep",
+                       hint="Give 'ports', an empty list to keep none.")
+    return spec
+
+
+def _check_delay(spec: BridgeSpec) -> None:
+    delay = spec.forward_delay
+    if delay is None:
+        return
+    # br_set_forward_delay(): with the spanning tree protocol on, IEEE 802.1D's limits hold.
+    lowest = 2 if spec.stp else 0
+    if not lowest <= delay <= 30:
+        raise LxcError(_DOING, "forward_delay", detail="%g is out of range" % delay,
+                       hint="It is a number of seconds from %d to 30%s."
+                            % (lowest, " where stp is on" if spec.stp else ""))
+
+
+def _once(values: list[str], option: str) -> list[str]:
+    for position, value in enumerate(values):
+        if value in values[:position]:
+            raise LxcError(_DOING, option, detail="%s is listed twice" % value,
+                           hint="List it once.")
+    return values

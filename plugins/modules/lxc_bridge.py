@@ -1,0 +1,247 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lxc_bridge
+short_description: A bridge for containers
+version_added: 0.1.0
+author:
+  - fleet.lxc contributors (@fleet-lxc)
+description:
+  - Makes a Linux bridge, and changes one that is there, with its addresses, its ports and its
+    masquerading. The job of C(brctl), C(lxc-net) and a few lines of C(nft), without them.
+  - Only what the task names is changed. A bridge that is there keeps every attribute whose option
+    is left out.
+  - All changes are one plan. When one of them fails, those before it are undone, and the task says
+    which one it was.
+  - The bridge is made in the running kernel; it is gone after a reboot, until the task runs again.
+requirements:
+  - pyroute2 >= 0.7.2 on the managed host (Debian's package python3-pyroute2)
+  - nothing else on the managed host; C(nft) is not needed for O(nat)
+extends_documentation_fragment:
+  - fleet.lxc.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details:
+      - The C(operations) of the diff's second half are the steps that are run, in order.
+options:
+  name:
+    description:
+      - The bridge's name, 1 to 15 bytes.
+      - A link of that name that is not a bridge is refused.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes the bridge, or changes it.
+      - V(absent) removes it, its addresses and its masquerading. Forwarding that O(nat) turned on
+        is turned off again, unless another bridge is left that may rely on it.
+      - A bridge with ports that O(ports) does not name is removed only with O(force=true).
+        The ends of containers that have just stopped are waited for, 3 seconds at most.
+    type: str
+    choices: [present, absent]
+    default: present
+  addresses:
+    description:
+      - Addresses with the length of the prefix, IPv4 and IPv6.
+      - The list is exact. The bridge loses other addresses, save the IPv6 link-local one that the
+        kernel makes. Left out, addresses stay as they are; an empty list removes them.
+    type: list
+    elements: str
+  ports:
+    description:
+      - Links that are there and become ports of the bridge. They are brought up.
+      - A link with addresses of its own is refused, since it would no longer answer there; so is a
+        port of another bridge.
+      - Other ports stay, see O(purge_ports).
+    type: list
+    elements: str
+  purge_ports:
+    description:
+      - Take ports from the bridge that O(ports) does not name.
+      - Veth links are left alone, they are the containers' ends.
+    type: bool
+    default: false
+  forward_delay:
+    description:
+      - Seconds that a port listens and learns before it forwards, where the spanning tree protocol
+        is on. From 0 to 30, and from 2 with O(stp=true).
+      - The kernel's default for a new bridge is 15.
+    type: float
+  stp:
+    description:
+      - Whether the bridge speaks the spanning tree protocol. A new one does not.
+    type: bool
+  mtu:
+    description:
+      - Bytes, from 68 to 65535. Left out, it is the least of the ports'.
+    type: int
+  mac:
+    description:
+      - The bridge's hardware address, unicast.
+      - A new bridge without this gets one made from the host's machine-id and the bridge's name,
+        so that it does not change as ports come and go, nor when the bridge is made again.
+    type: str
+  up:
+    description:
+      - Whether the bridge is up. A new one comes up unless this is V(false).
+    type: bool
+  nat:
+    description:
+      - Whether what comes from the bridge's networks and leaves by another link gets this host's
+        address there (masquerading).
+      - V(true) makes an nf_tables table C(fleet-lxc-NAME) of its own, and turns on forwarding
+        (C(net.ipv4.ip_forward); C(net.ipv6.conf.all.forwarding) only where the bridge has an IPv6
+        address). It fails where the kernel can't do that.
+      - V(auto) does the same, but where the kernel can't, it warns and goes on.
+      - V(false) removes the table. Left out, there is one as before, whose networks follow
+        O(addresses).
+      - Firewall rules that drop forwarded packets stay in force; the task warns of chains whose
+        policy is to drop.
+    type: str
+    choices: ['true', 'false', 'auto']
+  force:
+    description:
+      - With O(state=absent), remove the bridge also from under ports that are not in O(ports).
+        Running containers are cut off from their network.
+    type: bool
+    default: false
+seealso:
+  - module: fleet.lxc.lxc_host_info
+  - module: fleet.lxc.lxc_container
+"""
+
+EXAMPLES = r"""
+- name: A private bridge whose containers reach the outside where this host forwards
+  fleet.lxc.lxc_bridge:
+    name: lxcbr0
+    addresses:
+      - 10.0.3.1/24
+    nat: auto
+
+- name: A bridge with both families, and a second link as its port
+  fleet.lxc.lxc_bridge:
+    name: br1
+    addresses:
+      - 192.0.2.1/24
+      - 2001:db8:1::1/64
+    ports:
+      - port1
+    forward_delay: 0
+    stp: false
+    mtu: 1450
+
+- name: Take the port away again and change nothing else
+  fleet.lxc.lxc_bridge:
+    name: br1
+    ports: []
+    purge_ports: true
+
+- name: Remove a bridge, its addresses and its masquerading
+  fleet.lxc.lxc_bridge:
+    name: lxcbr0
+    state: absent
+"""
+
+RETURN = r"""
+bridge:
+  description: The bridge as it is after the task; in check mode, as it would be.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: The bridge's name.
+      type: str
+      returned: always
+    state:
+      description: Whether there is one.
+      type: str
+      returned: always
+      sample: present
+    mac:
+      description: Hardware address.
+      type: str
+      returned: when present
+    mtu:
+      description: Bytes.
+      type: int
+      returned: when present
+    up:
+      description: Whether it is up.
+      type: bool
+      returned: when present
+    stp:
+      description: Whether it speaks the spanning tree protocol.
+      type: bool
+      returned: when present
+    forward_delay:
+      description: Seconds.
+      type: float
+      returned: when present
+    addresses:
+      description: Addresses with prefix length, without IPv6 link-local ones.
+      type: list
+      elements: str
+      returned: when present
+    ports:
+      description: Names of its ports.
+      type: list
+      elements: str
+      returned: when present
+    nat:
+      description: Whether traffic from it is masqueraded.
+      type: bool
+      returned: always
+    nat_networks:
+      description: The networks that are.
+      type: list
+      elements: str
+      returned: always
+    forwarding:
+      description: Whether the host forwards, by family.
+      type: dict
+      returned: always
+      sample: {ipv4: true, ipv6: false}
+  sample:
+    name: lxcbr0
+    state: present
+    mac: 8a:5f:34:0a:5c:11
+    mtu: 1500
+    up: true
+    stp: false
+    forward_delay: 15.0
+    addresses: [10.0.3.1/24]
+    ports: []
+    nat: true
+    nat_networks: [10.0.3.0/24]
+    forwarding: {ipv4: true, ipv6: false}
+operations:
+  description: The steps that were run, or would be, in order.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - 'create bridge lxcbr0: mac 8a:5f:34:0a:5c:11'
+    - set up of lxcbr0 from off to on
+    - add address 10.0.3.1/24 to lxcbr0
+"""
+
+from ansible_collections.fleet.lxc.plugins.module_utils._module.bridge import (  # noqa: E402
+    ARGUMENT_SPEC,
+    handle,
+)
+from ansible_collections.fleet.lxc.plugins.module_utils._module.runner import run  # noqa: E402
+
+
+def main() -> None:
+    run(ARGUMENT_SPEC, handle)
+
+
+if __name__ == "__main__":
+    main()
