@@ -53,7 +53,7 @@ def make_spec(options: dict[str, t.Any]) -> BridgeSpec:
         raise LxcError(_DOING, "mtu", detail="%d is out of range" % spec.mtu,
                        hint="It is a number of bytes from 68 to 65535, usually 1500.")
     if spec.forward_delay is not None:
-        spec = spec._replace(forward_delay=round(spec.forward_delay, 2))  # what the kernel keeps
+        spec = spec._replace(forward_delay=round(float(spec.forward_delay), 2))
     _check_delay(spec)
     if spec.purge_ports and spec.ports is None:
         raise LxcError(_DOING, "purge_ports", detail="there is no list of ports to keep",

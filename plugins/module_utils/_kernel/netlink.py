@@ -360,7 +360,7 @@ class Netlink:
         """CIDRs in the order of the kernel, without the IPv6 link-local ones it makes itself."""
         number = self._need_index(name)
         found = []
-        for message in self._dump(load().address(), _RTM_GETADDR):
+        for message in self._dump_families(load().address, _RTM_GETADDR):
             if message["index"] != number:
                 continue
             text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
@@ -387,7 +387,7 @@ class Netlink:
         """The main table, both families."""
         names = {link["index"]: link["name"] for link in self.links()}
         found: list[Route] = []
-        for message in self._dump(load().route(), _RTM_GETROUTE):
+        for message in self._dump_families(load().route, _RTM_GETROUTE):
             if message["table"] != _RT_TABLE_MAIN or message["type"] != _RTN_UNICAST:
                 continue
             target = message.get_attr("RTA_DST")
@@ -453,6 +453,16 @@ class Netlink:
 
     def _send(self, steps: list[Step]) -> None:
         self._socket.send(steps)
+
+    def _dump_families(self, message_class: Any, kind: int) -> list[Any]:
+        """One dump for each family: Linux 6.18 leaves IPv6 routes out of a dump of all."""
+        found = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            message = message_class()
+            message["family"] = family
+            # A kernel without IPv6 answers with all families.
+            found += [m for m in self._dump(message, kind) if m["family"] == family]
+        return found
 
     def _dump(self, message: Any, kind: int) -> list[Any]:
         step = _step(message, kind, DUMP, "list what the kernel has of", "the network")

@@ -1,0 +1,246 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bridges in the kernel, in namespaces of the test's own; needs root."""
+from __future__ import annotations
+
+import errno
+import typing as t
+
+import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._bridge.apply import apply
+from ansible_collections.fleet.lxc.plugins.module_utils._bridge.observe import facts, observe
+from ansible_collections.fleet.lxc.plugins.module_utils._bridge.plan import (
+    plan_absent,
+    plan_present,
+)
+from ansible_collections.fleet.lxc.plugins.module_utils._bridge.spec import make_spec
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.nftables import Nftables
+from network_sandbox import new_namespace, sandbox, udp  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("sandbox")
+
+EVERYTHING = {
+    "addresses": ["10.0.3.1/24", "fd00:3::1/64"], "ports": ["p1", "p2"], "nat": "true",
+    "mtu": 1400, "stp": True, "forward_delay": 4, "mac": "02:00:00:00:00:77",
+}
+
+
+@pytest.fixture
+def netlink() -> t.Iterator[Netlink]:
+    with Netlink() as opened:
+        opened.loopback_up()
+        for name in ("p1", "p2"):
+            opened.create_veth(name, name + "far", up=False)
+        yield opened
+
+
+def run(netlink: Netlink, state: str = "present", **options: t.Any) -> list[str]:
+    """What the module does; the names of the steps, and proof that a second run has none."""
+    spec = make_spec({"name": "br0", **options})
+
+    def plan() -> t.Any:
+        found = observe(netlink, spec)
+        made = plan_present(spec, found) if state == "present" else plan_absent(spec, found)
+        return made.operations, found
+
+    operations, found = plan()
+    predicted = facts("br0", found)
+    for operation in operations:
+        operation.alter(predicted)
+    assert apply(netlink, operations, found) == []
+    left, found = plan()
+    assert left == []
+    assert facts("br0", found) == predicted
+    return [operation.describe() for operation in operations]
+
+
+def everything(netlink: Netlink) -> t.Any:
+    """The namespace as anyone can see it, to compare before with after."""
+    links = {link["name"]: {k: v for k, v in link.items() if k not in ("index", "state")}
+             for link in netlink.links()}
+    with open("/proc/sys/net/ipv4/ip_forward", encoding="ascii") as four, \
+            open("/proc/sys/net/ipv6/conf/all/forwarding", encoding="ascii") as six:
+        forwarding = (four.read(), six.read())
+    routes = sorted((str(r["destination"]), r["gateway"], r["metric"]) for r in netlink.routes()
+                    if r["protocol"] != 2)
+    with Nftables() as tables:
+        table = tables.masquerade("fleet-lxc-br0")
+    return links, {n: netlink.addresses(n) for n in links}, routes, forwarding, table
+
+
+def test_a_bridge_with_everything_is_made_and_removed_without_a_trace(netlink: Netlink) -> None:
+    before = everything(netlink)
+    run(netlink, **EVERYTHING)
+    bridge = netlink.link("br0")
+    assert bridge is not None
+    assert (bridge["mac"], bridge["mtu"], bridge["stp"], bridge["forward_delay"], bridge["up"]) == (
+        "02:00:00:00:00:77", 1400, True, 4.0, True)
+    assert netlink.addresses("br0") == ["10.0.3.1/24", "fd00:3::1/64"]
+    for name in ("p1", "p2"):
+        port = netlink.link(name)
+        assert port is not None and port["master"] == "br0" and port["up"]
+    run(netlink, "absent", ports=["p1", "p2"])
+    for name in ("p1", "p2"):
+        netlink.set_link(name, up=False)
+    assert everything(netlink) == before
+
+
+def test_only_what_is_named_changes(netlink: Netlink) -> None:
+    run(netlink, **EVERYTHING)
+    before = everything(netlink)
+    assert run(netlink) == []
+    assert everything(netlink) == before
+    assert run(netlink, mtu=1300) == ["set mtu of br0 from 1400 to 1300"]
+    netlink.set_link("br0", mtu=1400)
+    assert everything(netlink) == before
+
+
+def test_the_mac_stays_as_ports_come_and_go(netlink: Netlink) -> None:
+    run(netlink)
+    mac = netlink.link("br0")["mac"]
+    run(netlink, ports=["p1", "p2"])
+    assert netlink.link("br0")["mac"] == mac
+    run(netlink, "absent", ports=["p1", "p2"])
+    run(netlink)
+    assert netlink.link("br0")["mac"] == mac
+
+
+def test_the_first_address_of_a_network_goes_and_the_others_stay(netlink: Netlink) -> None:
+    run(netlink, addresses=["10.0.3.1/24", "10.0.3.2/24", "10.0.3.3/24"])
+    run(netlink, addresses=["10.0.3.2/24", "10.0.3.3/24"])
+    assert netlink.addresses("br0") == ["10.0.3.2/24", "10.0.3.3/24"]
+
+
+def test_options_of_the_spanning_tree_in_either_direction(netlink: Netlink) -> None:
+    run(netlink, forward_delay=0)
+    run(netlink, stp=True, forward_delay=2)
+    run(netlink, stp=False, forward_delay=0)
+
+
+class Saboteur:
+    """Stands before the real thing and fails at one call that changes something."""
+
+    def __init__(self, real: t.Any, at: int) -> None:
+        self.real = real
+        self.left = at
+
+    def __getattr__(self, name: str) -> t.Any:
+        method = getattr(self.real, name)
+        if not name.startswith(("create", "set", "add", "delete")):
+            return method
+
+        def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            self.left -= 1
+            if self.left == -1:
+                raise LxcError("sabotage", name, errno.EIO)
+            return method(*args, **kwargs)
+        return call
+
+
+def fail_at_every_step(netlink: Netlink, state: str, **options: t.Any) -> int:
+    """Run the plan with the first, second, ... step failing; the count of steps."""
+    spec = make_spec({"name": "br0", **options})
+    for number in range(100):
+        before = everything(netlink)
+        found = observe(netlink, spec)
+        made = plan_present(spec, found) if state == "present" else plan_absent(spec, found)
+        operations = made.operations
+        if number == len(operations):
+            apply(netlink, operations, found)
+            return number
+        broken = operations[number]
+
+        class Broken(type(broken)):  # type: ignore[misc]
+            def execute(self, netlink: Netlink) -> None:
+                raise LxcError("sabotage", self.name, errno.EIO)
+
+        operations[number] = Broken(**vars(broken))
+        with pytest.raises(LxcError, match="sabotage"):
+            apply(netlink, operations, found)
+        assert everything(netlink) == before, "undo after step %d" % number
+    raise AssertionError("a plan without end")
+
+
+def test_undo_of_a_new_bridge_at_every_step(netlink: Netlink) -> None:
+    assert fail_at_every_step(netlink, "present", **EVERYTHING) >= 10
+
+
+def test_undo_of_a_change_at_every_step(netlink: Netlink) -> None:
+    run(netlink, **EVERYTHING)
+    netlink.create_veth("p3", "p3far")
+    netlink.add_address("br0", "10.0.3.9/24")
+    netlink.add_route("br0", "10.99.0.0/16", "10.0.3.200", 7)
+    netlink.add_route("br0", "default", "10.0.3.200")
+    netlink.add_route("br0", "fd00:99::/64", "fd00:3::99")
+    count = fail_at_every_step(
+        netlink, "present", addresses=["10.0.4.1/24", "10.0.3.9/24"], ports=["p3"],
+        purge_ports=True, nat="false", mtu=1300, stp=False, forward_delay=0, up=False,
+        mac="02:00:00:00:00:78")
+    assert count >= 10
+
+
+def test_undo_of_a_removal_at_every_step(netlink: Netlink) -> None:
+    run(netlink, **EVERYTHING)
+    assert fail_at_every_step(netlink, "absent", ports=["p1", "p2"]) == 4
+
+
+def test_undo_after_the_kernel_itself_refused(netlink: Netlink) -> None:
+    """Each message of the plan fails in turn, whichever step it belongs to."""
+    spec = make_spec({"name": "br0", **EVERYTHING})
+    before = everything(netlink)
+    for number in range(100):
+        found = observe(netlink, spec)
+        saboteur: t.Any = Saboteur(netlink, number)
+        try:
+            apply(saboteur, plan_present(spec, found).operations, found)
+        except LxcError:
+            assert everything(netlink) == before
+        else:
+            assert number > 5
+            return
+
+
+def test_nat_hides_a_container_behind_its_host(netlink: Netlink) -> None:
+    run(netlink, addresses=["10.0.3.1/24"], nat="true")
+    with new_namespace() as container, new_namespace() as outside:
+        netlink.create_veth("c0", "eth0", peer_netns_fd=container, master="br0")
+        with Netlink(container) as inner:
+            inner.configure("eth0", ["10.0.3.2/24"], gateways=["10.0.3.1"])
+        netlink.create_veth("up0", "eth0", peer_netns_fd=outside)
+        netlink.add_address("up0", "192.0.2.1/24")
+        with Netlink(outside) as far:
+            far.configure("eth0", ["192.0.2.2/24"])  # has no route to 10.0.3.0/24
+        with udp(container, "10.0.3.2") as client, udp(outside, "192.0.2.2") as server:
+            client.sendto(b"ping", server.getsockname())
+            data, source = server.recvfrom(64)
+            assert (data, source[0]) == (b"ping", "192.0.2.1")
+            server.sendto(b"pong", source)
+            assert client.recv(64) == b"pong"
+
+
+def test_nat_follows_the_addresses_and_goes_with_the_bridge(netlink: Netlink) -> None:
+    run(netlink, addresses=["10.0.3.1/24"], nat="true")
+    run(netlink, addresses=["10.0.4.1/24"])
+    with Nftables() as tables:
+        assert tables.masquerade("fleet-lxc-br0").networks == ["10.0.4.0/24"]
+        run(netlink, "absent")
+        assert tables.masquerade("fleet-lxc-br0") is None
+
+
+def test_forwarding_that_was_on_before_stays_on(netlink: Netlink) -> None:
+    with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as file:
+        file.write("1")
+    run(netlink, addresses=["10.0.3.1/24"], nat="true")
+    run(netlink, "absent")
+    with open("/proc/sys/net/ipv4/ip_forward", encoding="ascii") as file:
+        assert file.read() == "1\n"
+
+
+def test_a_link_that_is_no_bridge_is_left_alone(netlink: Netlink) -> None:
+    spec = make_spec({"name": "p1"})
+    for plan in (plan_present, plan_absent):
+        with pytest.raises(LxcError, match="p1"):
+            plan(spec, observe(netlink, spec))
