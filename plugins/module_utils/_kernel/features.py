@@ -93,7 +93,8 @@ def _has_mount_setattr() -> bool | None:
     try:
         syscalls.mount_setattr(-1, 0, recursive=False)
     except OSError as error:
-        return error.errno == errno.EBADF  # it has the call, and looked at the descriptor
+        # EBADF for root, EPERM for others: the kernel has the call, and with it the mounts.
+        return error.errno != errno.ENOSYS
     return None
 
 
