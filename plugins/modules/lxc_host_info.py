@@ -32,10 +32,12 @@ options:
     type: list
     elements: str
     default: []
+notes:
+  - The role P(fleet.lxc.host#role) puts right what a role can put right.
+  - Where neither configuration nor modules tell whether there are bridges and veths, they are tried
+    in a network namespace that is gone afterwards. That needs root rights.
 seealso:
-  - name: Role fleet.lxc.host
-    description: Puts right what a role can put right.
-    link: https://github.com/fleet-lxc/fleet.lxc/tree/main/roles/host
+  - module: fleet.lxc.lxc_bridge
 """
 
 EXAMPLES = r"""

@@ -9,7 +9,7 @@ import os
 
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
-from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink, try_kinds
 from network_sandbox import inside, new_namespace, sandbox, udp  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -149,3 +149,12 @@ def test_a_dump_larger_than_one_datagram_is_whole() -> None:
         for number in range(100):
             netlink.create_bridge("br%d" % number)
         assert len([link for link in netlink.links() if link["kind"] == "bridge"]) == 100
+
+
+def test_kinds_are_tried_without_a_trace() -> None:
+    with Netlink() as netlink:
+        before = netlink.links()
+        assert try_kinds() == {"bridge": True, "veth": True}
+        assert netlink.links() == before
+        with Netlink() as again:
+            assert again.links() == before

@@ -128,3 +128,15 @@ def test_every_feature_says_why_and_what_to_do() -> None:
     assert len(names) == len(set(names))
     for feature in features.FEATURES:
         assert feature.why.endswith(".") and feature.remedy.endswith("."), feature.name
+
+
+@pytest.mark.parametrize("evidence, expected", [
+    (but(config={**ALL_SYMBOLS, "CONFIG_VETH": "m"}, modules={"veth"}), True),
+    (but(config={**ALL_SYMBOLS, "CONFIG_VETH": "m"}, modules={"bridge"}), False),  # not on disk
+    (but(config={**ALL_SYMBOLS, "CONFIG_VETH": "m"}, modules=None), True),
+    (but(config={**ALL_SYMBOLS, "CONFIG_VETH": "m"}, link_kinds={"veth": False}), False),
+    (but(config=None, link_kinds={"veth": True}), True),
+    (but(config=None), None),
+])
+def test_what_was_tried_counts_most_then_what_is_on_disk(evidence, expected) -> None:
+    assert features.judge(evidence)["veth"] is expected

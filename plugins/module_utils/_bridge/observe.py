@@ -14,7 +14,8 @@ from .._kernel.errors import LxcError
 from .._kernel.nftables import Nftables
 
 if t.TYPE_CHECKING:
-    from .._kernel.netlink import Link, Netlink, Route
+    from .._kernel.netlink import Netlink
+    from .._kernel.netlink_facts import Link, Route
     from .spec import BridgeSpec
 
 _BY_KERNEL = 2  # RTPROT_KERNEL: such routes come and go with the addresses

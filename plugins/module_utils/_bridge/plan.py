@@ -23,7 +23,7 @@ from .operations import (
 )
 
 if t.TYPE_CHECKING:
-    from .._kernel.netlink import Link
+    from .._kernel.netlink_facts import Link
     from .observe import BridgeState
     from .spec import BridgeSpec
 

@@ -40,6 +40,7 @@ class Evidence:
     seccomp_filters: bool | None = None
     id_mapped_mounts: bool | None = None
     nf_tables: bool | None = None
+    link_kinds: dict[str, bool] = dataclasses.field(default_factory=dict)  # what was tried
     ipv6: bool | None = None
     pyroute2: str | None = None
     pyroute2_problem: str = ""
@@ -86,6 +87,11 @@ def observe() -> Evidence:
     except LxcError as error:
         evidence.pyroute2_problem = error.detail
     evidence.nf_tables = _has_nf_tables()
+    if not all(_link_kind(kind)(evidence) for kind in ("bridge", "veth")):
+        try:
+            evidence.link_kinds = netlink.try_kinds()
+        except LxcError:
+            pass  # not root, or no pyroute2: then it is not known
     return evidence
 
 
@@ -151,6 +157,18 @@ def _filesystem(name: str) -> t.Callable[[Evidence], bool | None]:
 
 def _module(name: str) -> t.Callable[[Evidence], bool | None]:
     return lambda evidence: True if name in (evidence.modules or ()) else None
+
+
+def _link_kind(name: str) -> t.Callable[[Evidence], bool | None]:
+    def probe(evidence: Evidence) -> bool | None:
+        if name in evidence.link_kinds:
+            return evidence.link_kinds[name]
+        if evidence.config is not None and evidence.config.get("CONFIG_" + name.upper()) == "y":
+            return True
+        if evidence.modules is not None:
+            return name in evidence.modules
+        return None
+    return probe
 
 
 def _controller(name: str) -> t.Callable[[Evidence], bool | None]:
@@ -222,9 +240,9 @@ FEATURES = [
     Feature("mqueue", "POSIX message queues.", _KERNEL % "CONFIG_POSIX_MQUEUE", False,
             ("CONFIG_POSIX_MQUEUE",), lambda e: "mqueue" in e.filesystems),
     Feature("veth", "A network of type veth.", "Load the module veth: 'modprobe veth'.", False,
-            ("CONFIG_VETH",), _module("veth")),
+            ("CONFIG_VETH",), _link_kind("veth")),
     Feature("bridge", "What veth networks hang on.", "Load the module bridge: 'modprobe bridge'.",
-            False, ("CONFIG_BRIDGE",), _module("bridge")),
+            False, ("CONFIG_BRIDGE",), _link_kind("bridge")),
     Feature("masquerade", "Private networks reach the outside (option nat of lxc_bridge).",
             "Load the modules nf_tables and nft_masq.", False,
             ("CONFIG_NF_TABLES", "CONFIG_NF_TABLES_INET", "CONFIG_NFT_NAT", "CONFIG_NFT_MASQ"),

@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 
+from . import syscalls
 from .addresses import (
     MAX_LINK_NAME,
     broadcast,
@@ -26,46 +27,25 @@ from .addresses import (
     parse_cidr,
 )
 from .errors import LxcError
+from .netlink_facts import IFF_UP, USER_HZ, link_facts
 from .netlink_socket import ACK, CREATE, DUMP, EXCL, REQUEST, NetlinkSocket, Step
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, TypedDict
+    from typing import Any
 
-    class Link(TypedDict):
-        """A network interface."""
-
-        index: int
-        name: str
-        kind: str  # "veth", "bridge", ...; "" for hardware and loopback
-        mac: str
-        mtu: int
-        up: bool  # administratively
-        state: str  # operational: UP, DOWN, LOWERLAYERDOWN, UNKNOWN
-        master: str  # the bridge (or bond, ...) it is a port of, or ""
-        stp: bool | None  # bridges only
-        forward_delay: float | None  # seconds, bridges only
-
-    class Route(TypedDict):
-        """A route of the main table."""
-
-        family: int
-        destination: str  # CIDR, or "default"
-        gateway: str
-        link: str
-        metric: int
-        protocol: int  # who made it: 2 the kernel, 3 boot, 4 static, 9 router advertisement ...
+    from .netlink_facts import Link, Route
 
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _RTM_NEWROUTE, _RTM_DELROUTE, _RTM_GETROUTE = 24, 25, 26
-_IFF_UP = 1
+_SKIP_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS
 _IFA_F_NODAD = 0x02
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RTPROT_STATIC = 254, 3, 4
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_HOST, _RTN_UNICAST = 0, 253, 254, 1
 _SIOCGIFINDEX = 0x8933
-_USER_HZ = 100  # of every architecture Linux has today; what IFLA_BR_FORWARD_DELAY counts in
 _CREATE_LINK, _ADD_ADDRESS, _ADD_ROUTE = "make link", "add address", "add route"
 _BAD_GATEWAY = ("A gateway must lie in the network of one of the link's addresses, "
                 "and must not be one of them.")
@@ -159,6 +139,39 @@ def pyroute2_version() -> str | None:
         return "unknown"
 
 
+def try_kinds() -> dict[str, bool]:
+    """Whether the kernel makes bridges and veths, tried in a namespace that is gone afterwards.
+
+    A kernel with modules loads them for that.
+
+    :raises LxcError: without root rights or pyroute2
+    """
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWNET)
+        except OSError as error:
+            raise LxcError.from_os("make a network namespace", "", error) from error
+        try:
+            with Netlink() as netlink:
+                return {"bridge": _makes(netlink.create_bridge, "probe0"),
+                        "veth": _makes(netlink.create_veth, "probe1", "probe2")}
+        finally:
+            syscalls.setns(home, syscalls.CLONE_NEWNET)
+    finally:
+        os.close(home)
+
+
+def _makes(create: Callable[..., None], *names: str) -> bool:
+    try:
+        create(*names)
+    except LxcError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return False
+    return True
+
+
 class Netlink:
     """A socket of one network namespace.
 
@@ -186,26 +199,30 @@ class Netlink:
 
     def links(self) -> list[Link]:
         """Every link of the namespace, in the order of the kernel's indexes."""
-        found = list(self._dump(load().link(), _RTM_GETLINK))
-        names = {m["index"]: m.get_attr("IFLA_IFNAME") for m in found}
-        return [_link_facts(m, names) for m in found]
+        message = load().link()
+        message["attrs"] = [("IFLA_EXT_MASK", _SKIP_STATISTICS)]
+        step = _step(message, _RTM_GETLINK, DUMP, "list", "links")
+        found = [link_facts(data) for data in self._socket.dump(step)]
+        names = {link["index"]: link["name"] for link, _master in found}
+        for link, master in found:
+            link["master"] = names.get(master, "")
+        return [link for link, _master in found]
 
     def link(self, name: str) -> Link | None:
         """One link, None when there is none of that name."""
         check_link_name(name)
         message = load().link()
-        message["attrs"] = [("IFLA_IFNAME", name)]
+        message["attrs"] = [("IFLA_IFNAME", name), ("IFLA_EXT_MASK", _SKIP_STATISTICS)]
         answer = self._get(message, name)
         if answer is None:
             return None
-        names = {}
-        master = answer.get_attr("IFLA_MASTER")
+        link, master = link_facts(answer)
         if master:
             message = load().link()
             message["index"] = master
             found = self._get(message, name)
-            names[master] = found.get_attr("IFLA_IFNAME") if found is not None else ""
-        return _link_facts(answer, names)
+            link["master"] = link_facts(found)[0]["name"] if found else ""
+        return link
 
     def index(self, name: str) -> int:
         """The kernel's number of a link, 0 when there is none of that name (netdevice(7))."""
@@ -442,14 +459,14 @@ class Netlink:
         return LxcError("attach %s to bridge" % error.subject, master, error.errno,
                         "Name a bridge; fleet.lxc.lxc_bridge makes one.", "it is not a bridge")
 
-    def _get(self, message: Any, name: str) -> Any:
+    def _get(self, message: Any, name: str) -> bytes | None:
         try:
             answers = self._socket.send([_step(message, _RTM_GETLINK, ACK, "look up link", name)])
         except LxcError as error:
             if error.errno != errno.ENODEV:
                 raise
             return None
-        return _decode(load().link, answers[0]) if answers else None
+        return answers[0] if answers else None
 
     def _send(self, steps: list[Step]) -> None:
         self._socket.send(steps)
@@ -487,8 +504,8 @@ def _link_message(attributes: list[tuple[str, Any]], index: int = 0,
     message = load().link()
     message["index"] = index
     if up is not None:
-        message["flags"] = _IFF_UP if up else 0
-        message["change"] = _IFF_UP
+        message["flags"] = IFF_UP if up else 0
+        message["change"] = IFF_UP
     message["attrs"] = attributes
     return message
 
@@ -496,7 +513,7 @@ def _link_message(attributes: list[tuple[str, Any]], index: int = 0,
 def _bridge_info(forward_delay: float | None, stp: bool | None) -> tuple[str, Any]:
     data: list[tuple[str, Any]] = []
     if forward_delay is not None:
-        data.append(("IFLA_BR_FORWARD_DELAY", round(forward_delay * _USER_HZ)))
+        data.append(("IFLA_BR_FORWARD_DELAY", round(forward_delay * USER_HZ)))
     if stp is not None:
         data.append(("IFLA_BR_STP_STATE", int(stp)))
     info: list[tuple[str, Any]] = [("IFLA_INFO_KIND", "bridge")]
@@ -549,19 +566,3 @@ def _route_step(kind: int, destination: str, gateway: str, index: int, name: str
     doing = _ADD_ROUTE if kind == _RTM_NEWROUTE else "remove route"
     subject = "to %s%s over %s" % (destination, " by %s" % gateway if gateway else "", name)
     return _step(message, kind, flags, doing, subject)
-
-
-def _link_facts(message: Any, names: dict[int, str]) -> Link:
-    info = message.get_attr("IFLA_LINKINFO")
-    kind = info.get_attr("IFLA_INFO_KIND") or "" if info is not None else ""
-    stp = forward_delay = None
-    if kind == "bridge":
-        data = info.get_attr("IFLA_INFO_DATA")
-        stp = bool(data.get_attr("IFLA_BR_STP_STATE"))
-        forward_delay = data.get_attr("IFLA_BR_FORWARD_DELAY") / _USER_HZ
-    return {"index": message["index"], "name": message.get_attr("IFLA_IFNAME"), "kind": kind,
-            "mac": message.get_attr("IFLA_ADDRESS") or "", "mtu": message.get_attr("IFLA_MTU") or 0,
-            "up": bool(message["flags"] & _IFF_UP),
-            "state": message.get_attr("IFLA_OPERSTATE") or "UNKNOWN",
-            "master": names.get(message.get_attr("IFLA_MASTER") or 0, ""),
-            "stp": stp, "forward_delay": forward_delay}

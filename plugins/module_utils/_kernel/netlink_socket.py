@@ -162,6 +162,16 @@ class NetlinkSocket:
             offset += (length + 3) & ~3
 
 
+def parse_attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
+    """Attributes by number, without the flags for nesting and byte order."""
+    found = {}
+    while offset + 4 <= len(data):
+        size, kind = struct.unpack_from("HH", data, offset)
+        found[kind & 0x3FFF] = data[offset + 4:offset + size]
+        offset += max((size + 3) & ~3, 4)
+    return found
+
+
 def _open(protocol: int) -> socket.socket:
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     try:
@@ -193,11 +203,6 @@ def _acknowledgement(flags: int, data: bytes) -> tuple[int, str]:
     code = -struct.unpack_from("i", data, 16)[0]
     if not flags & _ACK_TLVS:
         return code, ""
-    offset = 36  # header, errno, and the header of the request (NETLINK_CAP_ACK)
-    while offset + 4 <= len(data):
-        length, kind = struct.unpack_from("HH", data, offset)
-        if kind & 0x3FFF == _ATTR_MESSAGE:
-            text = data[offset + 4:offset + length].rstrip(b"\0").decode("utf-8", "replace")
-            return code, "the kernel says: %s" % text
-        offset += max((length + 3) & ~3, 4)
-    return code, ""
+    # After the header, the errno, and the header of the request (NETLINK_CAP_ACK):
+    text = parse_attributes(data, 36).get(_ATTR_MESSAGE, b"").rstrip(b"\0")
+    return code, "the kernel says: %s" % text.decode("utf-8", "replace") if text else ""

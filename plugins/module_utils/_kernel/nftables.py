@@ -20,7 +20,7 @@ import struct
 
 from .addresses import Cidr, parse_cidr
 from .errors import LxcError
-from .netlink_socket import ACK, CREATE, DUMP, REQUEST, NetlinkSocket, Step
+from .netlink_socket import ACK, CREATE, DUMP, REQUEST, NetlinkSocket, Step, parse_attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _POSTROUTING, _FORWARD, _SRCNAT_PRIORITY = 4, 2, 100
 _META_OIFNAME, _META_NFPROTO = 7, 15
 _CMP_EQ, _CMP_NEQ = 0, 1
 _REGISTER = 1
+_BODY = 20  # bytes of nlmsghdr and nfgenmsg
 
 _HINT = ("The kernel needs CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT and "
          "CONFIG_NFT_MASQ; without them leave 'nat' out and route the network yourself.")
@@ -77,14 +78,14 @@ class Nftables:
         """The table of that name as :meth:`set_masquerade` made it, None when there is none."""
         comment = None
         for data in self._dump(_GETTABLE):
-            attributes = _parse(data)
+            attributes = parse_attributes(data, _BODY)
             if _text(attributes.get(1)) == name:
                 comment = _comment(attributes.get(6, b""))
         if comment is None:
             return None
         networks = []
         for data in self._dump(_GETRULE):
-            attributes = _parse(data)
+            attributes = parse_attributes(data, _BODY)
             if _text(attributes.get(1)) == name:
                 networks.append(_comment(attributes.get(7, b"")))
         return Table(networks, comment)
@@ -127,10 +128,10 @@ class Nftables:
         found = []
         for data in self._dump(_GETCHAIN):
             family = data[16]
-            attributes = _parse(data)
+            attributes = parse_attributes(data, _BODY)
             if 4 not in attributes or family not in _NAMES:
                 continue
-            hook = struct.unpack(">I", _parse(attributes[4], 0).get(1, b"\0\0\0\0"))[0]
+            hook = struct.unpack(">I", parse_attributes(attributes[4]).get(1, b"\0\0\0\0"))[0]
             policy = struct.unpack(">I", attributes.get(5, b"\0\0\0\1"))[0]
             if hook == _FORWARD and policy == 0:
                 found.append("%s %s %s" % (_NAMES[family], _text(attributes.get(1)),
@@ -213,13 +214,3 @@ def _message(kind: int, flags: int, family: int, body: bytes, resource: int = 0)
     generic = struct.pack(">BBH", family, 0, resource)
     size = 16 + len(generic) + len(body)
     return bytearray(struct.pack("=IHHII", size, kind, REQUEST | flags, 0, 0) + generic + body)
-
-
-def _parse(data: bytes, offset: int = 20) -> dict[int, bytes]:
-    """Attributes by number; by default those after nlmsghdr and nfgenmsg."""
-    found = {}
-    while offset + 4 <= len(data):
-        size, kind = struct.unpack_from("HH", data, offset)
-        found[kind & 0x3FFF] = data[offset + 4:offset + size]
-        offset += max((size + 3) & ~3, 4)
-    return found
