@@ -9,7 +9,6 @@ import os
 import socket
 import typing as t
 
-import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import syscalls
 
 NET = syscalls.CLONE_NEWNET
@@ -52,9 +51,8 @@ def new_namespace() -> t.Iterator[int]:
         os.close(made)
 
 
-@pytest.fixture
-def sandbox() -> t.Iterator[None]:
-    """The test itself runs in a new namespace."""
+def new_sandbox() -> t.Iterator[None]:
+    """For a fixture: the test itself runs in a new namespace."""
     with new_namespace() as namespace, inside(namespace):
         yield
 

@@ -18,8 +18,9 @@ from ansible_collections.fleet.lxc.plugins.module_utils._bridge.spec import make
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.nftables import Nftables
-from network_sandbox import new_namespace, sandbox, udp  # noqa: F401
+from network_sandbox import new_namespace, new_sandbox, udp
 
+sandbox = pytest.fixture(new_sandbox)
 pytestmark = pytest.mark.usefixtures("sandbox")
 
 EVERYTHING = {

@@ -10,8 +10,9 @@ import os
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink, try_kinds
-from network_sandbox import inside, new_namespace, sandbox, udp  # noqa: F401
+from network_sandbox import new_namespace, new_sandbox, udp
 
+sandbox = pytest.fixture(new_sandbox)
 pytestmark = pytest.mark.usefixtures("sandbox")
 
 

@@ -44,8 +44,8 @@ def test_the_first_readable_file_counts(tmp_path) -> None:
 
 
 ALL_SYMBOLS = {symbol: "y" for symbol in features.SYMBOLS}
-V1 = [Hierarchy(1, "/sys/fs/cgroup/%s" % c, (c,)) for c in ("freezer", "memory", "pids", "cpu",
-                                                           "cpuset", "devices")]
+V1 = [Hierarchy(1, "/sys/fs/cgroup/%s" % name, (name,))
+      for name in ("freezer", "memory", "pids", "cpu", "cpuset", "devices")]
 V2 = [Hierarchy(2, "/sys/fs/cgroup", ())]
 GOOD = features.Evidence(
     release="6.1.0-31-amd64", machine="x86_64", config=ALL_SYMBOLS, config_source="/boot/config",

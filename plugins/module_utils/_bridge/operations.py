@@ -227,7 +227,7 @@ class SetForwarding(Operation):
 
     def describe(self) -> str:
         return "set sysctl %s from %d to %d" % (FORWARDING[self.family].replace("/", "."),
-                                                not self.value, self.value)
+                                                int(not self.value), int(self.value))
 
     def execute(self, netlink: Netlink) -> None:
         sysctls.write(FORWARDING[self.family], "1" if self.value else "0")
