@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import errno
+import shutil
+import subprocess
 import typing as t
 
 import pytest
@@ -220,6 +222,38 @@ def test_nat_hides_a_container_behind_its_host(netlink: Netlink) -> None:
             assert (data, source[0]) == (b"ping", "192.0.2.1")
             server.sendto(b"pong", source)
             assert client.recv(64) == b"pong"
+
+
+def test_auto_does_without_nat_where_the_kernel_refuses(netlink: Netlink, monkeypatch) -> None:
+    def refuse(*_args: t.Any) -> None:
+        raise LxcError("set up masquerading for", "br0", errno.ENOENT, "CONFIG_NFT_MASQ")
+
+    monkeypatch.setattr(Nftables, "set_masquerade", refuse)
+    forwarding = everything(netlink)[3]
+    spec = make_spec({"name": "br0", "addresses": ["10.0.3.1/24"], "nat": "auto"})
+    found = observe(netlink, spec)
+    warnings = apply(netlink, plan_present(spec, found).operations, found)
+    assert len(warnings) == 1 and "CONFIG_NFT_MASQ" in warnings[0]
+    assert netlink.addresses("br0") == ["10.0.3.1/24"]
+    assert everything(netlink)[3] == forwarding  # not half of it
+
+    with pytest.raises(LxcError, match="CONFIG_NFT_MASQ"):
+        strict = spec._replace(nat="true")
+        apply(netlink, plan_present(strict, observe(netlink, strict)).operations,
+              observe(netlink, strict))
+
+
+@pytest.mark.skipif(shutil.which("nft") is None, reason="needs the program nft")
+def test_a_chain_that_drops_what_is_forwarded_is_found_and_our_table_reads_well() -> None:
+    rules = "add table ip t; add chain ip t f { type filter hook forward priority 0; policy drop; }"
+    subprocess.run(["nft", rules], check=True)
+    with Nftables() as tables:
+        assert tables.dropping_forward_chains() == ["ip t f"]
+        tables.set_masquerade("fleet-lxc-br0", "br0", ["10.0.3.0/24", "fd00:3::/64"], "remark")
+    shown = subprocess.run(["nft", "list", "table", "inet", "fleet-lxc-br0"], check=True,
+                           capture_output=True, text=True).stdout
+    assert 'ip saddr 10.0.3.0/24 oifname != "br0" masquerade' in shown
+    assert 'ip6 saddr fd00:3::/64 oifname != "br0" masquerade' in shown
 
 
 def test_nat_follows_the_addresses_and_goes_with_the_bridge(netlink: Netlink) -> None:

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 
 import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import syscalls
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink, try_kinds
 from network_sandbox import new_namespace, new_sandbox, udp
@@ -75,6 +77,26 @@ def test_a_peers_process_can_be_named_instead_of_a_descriptor() -> None:
     with Netlink() as netlink:
         netlink.create_veth("veth0", "eth7", peer_netns_pid=os.getpid())
         assert netlink.link("eth7") is not None
+
+
+def test_an_unprivileged_containers_namespace_is_no_different() -> None:
+    pid, pidfd = syscalls.clone(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
+    if pid == 0:
+        signal.pause()
+        os._exit(0)
+    try:
+        namespace = os.open("/proc/%d/ns/net" % pid, os.O_RDONLY)
+        try:
+            with Netlink() as netlink, Netlink(namespace) as inner:
+                netlink.create_veth("veth0", "eth0", peer_netns_pid=pid)
+                inner.configure("eth0", ["10.0.3.2/24"], gateways=["10.0.3.1"], loopback=True)
+                assert inner.addresses("eth0") == ["10.0.3.2/24"]
+        finally:
+            os.close(namespace)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(pidfd)
 
 
 def test_the_caller_stays_in_its_own_namespace() -> None:

@@ -201,3 +201,18 @@ def test_a_hosts_bridge_keeps_its_mac_and_another_name_has_another() -> None:
     first = observe.stable_mac("br0")
     assert first == observe.stable_mac("br0") != observe.stable_mac("br1")
     assert int(first[:2], 16) & 3 == 2  # unicast, locally administered
+
+
+def warnings(options, present) -> str:
+    asked = spec.make_spec({"name": "br0", **options})
+    return " ".join(plan.plan_present(asked, present).warnings)
+
+
+def test_firewalls_that_drop_are_named_when_it_matters() -> None:
+    drops: dict[str, t.Any] = {"dropping": ["ip filter FORWARD"]}
+    nat = {"addresses": ["10.0.3.1/24"], "nat": "true"}
+    assert "'ip filter FORWARD' drops forwarded packets" in warnings(nat, state(**drops))
+    assert "bridge-nf-call" not in warnings(nat, state(**drops))
+    assert "bridge-nf-call" in warnings({}, state(bridged_too=True, **drops))
+    assert warnings({}, state(link(), bridged_too=True, **drops)) == ""
+    assert warnings({}, state(bridged_too=True)) == ""

@@ -39,6 +39,7 @@ class BridgeState:
     nat_comment: str = ""
     nat_problem: LxcError | None = None  # why there can be no NAT
     dropping: list[str] = dataclasses.field(default_factory=list)  # firewall chains
+    bridged_too: bool = False  # whether they see what only crosses the bridge
     forwarding: dict[str, bool | None] = dataclasses.field(default_factory=dict)  # by family
     stable_mac: str = ""
 
@@ -71,6 +72,7 @@ def _observe_nat(name: str, state: BridgeState) -> None:
     for family, key in FORWARDING.items():
         value = sysctls.read(key)
         state.forwarding[family] = None if value is None else value != "0"
+    state.bridged_too = sysctls.read(sysctls.BRIDGE_CALLS_IPTABLES) == "1"
     try:
         with Nftables() as tables:
             found = tables.masquerade(table_name(name))

@@ -54,6 +54,11 @@ def plan_present(spec: BridgeSpec, state: BridgeState) -> Plan:
     operations += _plan_link(spec, state.link)
     operations += _plan_addresses(spec, state)
     plan = Plan(operations, [])
+    if state.link is None and state.bridged_too:
+        plan.warnings.extend(
+            "The firewall chain '%s' drops by default, and the sysctl "
+            "net.bridge.bridge-nf-call-iptables lets it see what crosses %s: its ports reach each "
+            "other only if it accepts that." % (chain, spec.name) for chain in state.dropping)
     _plan_nat(spec, state, plan)
     return plan
 
@@ -194,7 +199,7 @@ def _plan_nat(spec: BridgeSpec, state: BridgeState, plan: Plan) -> None:
         plan.operations.append(SetNat(spec.name, networks, comment, state.nat, state.nat_comment,
                                       tolerant))
         plan.warnings.extend(
-            "The firewall chain '%s' drops forwarded packets by default; containers on %s get "
+            "The firewall chain '%s' drops forwarded packets by default: containers on %s get "
             "out only if it accepts theirs." % (chain, spec.name) for chain in state.dropping)
 
 

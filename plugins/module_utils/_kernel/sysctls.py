@@ -10,6 +10,7 @@ from .errors import LxcError
 
 IP_FORWARD = "net/ipv4/ip_forward"
 IPV6_FORWARD = "net/ipv6/conf/all/forwarding"
+BRIDGE_CALLS_IPTABLES = "net/bridge/bridge-nf-call-iptables"  # where br_netfilter is loaded
 _ROOT = "/proc/sys/"
 
 

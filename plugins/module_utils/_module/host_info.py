@@ -48,8 +48,8 @@ def report(evidence: Evidence, require: list[str],
             warn("Whether this host has %s could not be found out." % name)
     if absent:
         result["failed"] = True
-        result["msg"] = "This host lacks " + "; ".join(
-            "%s (%s) %s" % (name, known[name].why, known[name].remedy) for name in absent)
+        result["msg"] = " ".join("This host lacks %s. %s" % (name, known[name].remedy)
+                                 for name in absent)
     return result
 
 
