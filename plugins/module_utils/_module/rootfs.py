@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Ansible side of lxc_rootfs."""
+from __future__ import annotations
+
+import typing as t
+
+from .._rootfs.apply import apply
+from .._rootfs.manifest import read_manifest
+from .._rootfs.observe import facts, host_keys, observe
+from .._rootfs.plan import make_manifest, plan_absent, plan_present
+from .._rootfs.remove import bytes_on_disk
+from .._rootfs.spec import KEY_TYPES, make_spec
+
+if t.TYPE_CHECKING:
+    from .runner import Request
+
+_ACCOUNT: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "uid": {"type": "int", "required": True},
+    "gid": {"type": "int"},
+    "home": {"type": "path"},
+    "shell": {"type": "path", "default": "/bin/bash"},
+    "password": {"type": "str", "no_log": True},
+    "authorized_keys": {"type": "list", "elements": "str", "no_log": False},
+}
+_FOLDER: dict[str, t.Any] = {
+    "path": {"type": "str", "required": True},
+    "mode": {"type": "str", "default": "0755"},
+    "uid": {"type": "int", "default": 0},
+    "gid": {"type": "int", "default": 0},
+}
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "path": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "host": {"type": "dict", "options": {
+        "shared": {"type": "list", "elements": "str"},
+        "private": {"type": "list", "elements": "dict", "default": [], "options": _FOLDER},
+        "hostname": {"type": "str"},
+        "nameservers": {"type": "list", "elements": "str", "default": []},
+        "accounts": {"type": "list", "elements": "dict", "default": [], "options": _ACCOUNT},
+        "root_authorized_keys": {"type": "list", "elements": "str", "no_log": False},
+        "ssh_host_keys": {"type": "list", "elements": "str", "default": ["ed25519"],
+                          "choices": list(KEY_TYPES), "no_log": False},
+        "ssh_port": {"type": "int", "default": 22},
+        "command": {"type": "list", "elements": "str"},
+    }},
+    "archive": {"type": "dict", "options": {
+        "src": {"type": "str", "required": True},
+        "checksum": {"type": "str"},
+        "devices": {"type": "bool", "default": False},
+    }},
+}
+
+
+def handle(request: Request) -> dict[str, t.Any]:
+    """Make the root file system what the task says, or remove it."""
+    absent = request.params["state"] == "absent"
+    spec = make_spec(request.params)
+    state = observe(spec, absent)
+    operations = plan_absent(spec, state) if absent else plan_present(spec, state)
+    before = facts(spec.path, state.manifest if state.kind else None)
+    if not operations:
+        after = before
+    elif request.check_mode:
+        after = facts(spec.path, None if absent else make_manifest(spec, state))
+        if spec.archive is not None and not absent:
+            after["source"] = {"src": spec.archive.src}
+            if spec.archive.checksum:
+                after["source"]["sha256"] = spec.archive.checksum
+    else:
+        apply(spec.path, operations)
+        after = facts(spec.path, read_manifest(spec.path))
+    steps = [operation.describe() for operation in operations]
+    manifest = read_manifest(spec.path)
+    return {"changed": bool(operations), "rootfs": after, "operations": steps,
+            "bytes": bytes_on_disk(spec.path) if manifest else 0,
+            "host_keys": host_keys(spec.path, manifest),
+            "diff": {"before": before,
+                     "after": {**after, "operations": steps} if steps else after}}

@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is at the path to what shall be: a list of operations. Pure."""
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from .._kernel.errors import LxcError
+from .manifest import VERSION, Manifest
+from .observe import STATE_FOLDER
+from .operations import (
+    FinishBuild,
+    MakeFolder,
+    MakeHostKey,
+    MakeParent,
+    Operation,
+    RemoveFile,
+    RemoveLeftover,
+    RemoveParent,
+    RemoveRootfs,
+    StartBuild,
+    Unpack,
+    WriteFile,
+    WriteManifest,
+)
+from .site import NOTHING, Found
+
+if t.TYPE_CHECKING:
+    from .host_tree import Entry
+    from .observe import RootfsState
+    from .spec import RootfsSpec
+
+USUAL_PLACE = STATE_FOLDER + "/rootfs"
+
+
+def plan_present(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
+    """Make the tree, or change one of the same kind into what the spec says.
+
+    :raises LxcError: when the path is not such that it could be done
+    """
+    _check_place(spec, state)
+    operations: list[Operation] = [RemoveLeftover(path) for path in state.leftovers]
+    manifest = make_manifest(spec, state)
+    if state.manifest is None or not state.kind:
+        operations += [MakeParent(path) for path in state.missing_parents]
+        operations.append(StartBuild(spec.path))
+        if spec.archive is not None:
+            operations.append(Unpack(spec.path, spec.archive))
+        else:
+            operations += _plan_entries(spec, state)
+        operations.append(FinishBuild(spec.path, manifest))
+        return operations
+    if state.manifest.get("kind") != spec.kind:
+        raise LxcError("make root file system", spec.path,
+                       detail="there is one already, made by '%s:'" % state.manifest.get("kind"),
+                       hint="Remove that first with 'state: absent', or choose another path.")
+    if spec.archive is not None:
+        _check_archive(spec, state.manifest)
+        return operations
+    operations += _plan_entries(spec, state)
+    for path in state.manifest.get("files", []):
+        found = state.found.get(path, NOTHING)
+        if path not in manifest["files"] and found.kind not in ("", "folder"):
+            operations.append(RemoveFile(path, spec.path, found))
+    if manifest != state.manifest:
+        operations.append(WriteManifest(spec.path, manifest, state.manifest))
+    return operations
+
+
+def plan_absent(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
+    """Remove what the module made.
+
+    :raises LxcError: when it is in use, or not the module's
+    """
+    operations: list[Operation] = [RemoveLeftover(path) for path in state.leftovers]
+    if state.kind and state.manifest is None:
+        raise LxcError("remove root file system", spec.path,
+                       detail="it was not made by lxc_rootfs: it has no manifest",
+                       hint="Remove it by hand if nothing needs it.")
+    if state.manifest is not None:
+        if state.kind == "file":
+            raise LxcError("remove root file system", spec.path, detail="it is not a folder",
+                           hint="Remove it by hand.")
+        if state.users:
+            raise LxcError("remove root file system", spec.path,
+                           detail="it is the root file system of %s" % ", ".join(state.users),
+                           hint="Remove the container first, with lxc_container "
+                                "'state: absent'.")
+        if state.mounted:
+            raise LxcError("remove root file system", spec.path,
+                           detail="something is mounted on %s" % state.mounted[0],
+                           hint="Unmount it first.")
+        operations.append(RemoveRootfs(spec.path, bool(state.kind)))
+    if operations and posixpath.dirname(spec.path) == USUAL_PLACE:
+        operations.append(RemoveParent(USUAL_PLACE))
+    return operations
+
+
+def make_manifest(spec: RootfsSpec, state: RootfsState) -> Manifest:
+    """The manifest of the finished tree."""
+    manifest: Manifest = {"version": VERSION, "kind": spec.kind, "mounts": [], "files": []}
+    if spec.host is not None and state.tree is not None:
+        manifest["mounts"] = state.tree.mounts
+        for path, entry in state.tree.entries.items():
+            if entry.kind == "key":
+                manifest["files"] += [path, path + ".pub"]
+            elif entry.kind != "folder":
+                manifest["files"].append(path)
+        if spec.host.command is not None:
+            manifest["command"] = spec.host.command
+    return manifest
+
+
+def _check_place(spec: RootfsSpec, state: RootfsState) -> None:
+    doing = "make root file system"
+    usual = spec.path.startswith(USUAL_PLACE + "/")
+    if state.kind == "file":
+        raise LxcError(doing, spec.path, detail="there is something that is not a folder",
+                       hint="Choose another path, or remove it.")
+    if state.kind == "folder" and state.manifest is None:
+        raise LxcError(doing, spec.path,
+                       detail="there is a folder that is not empty and not made by lxc_rootfs",
+                       hint="Choose another path, or move it away.")
+    if state.parent_problem:
+        raise LxcError(doing, spec.path, detail=state.parent_problem,
+                       hint="Choose a path whose parents are folders of root's alone, as %s."
+                            % USUAL_PLACE)
+    if state.missing_parents and not usual:
+        raise LxcError(doing, spec.path,
+                       detail="the folder %s is missing" % posixpath.dirname(spec.path),
+                       hint='Make it first, with the mode "0700".')
+    if state.open_to_all:
+        raise LxcError(doing, spec.path, detail="every user of the host could reach it, and run "
+                       "set-user-ID programs that the container's root puts there",
+                       hint="Give %s the mode 0700, or choose a path below %s."
+                            % (posixpath.dirname(spec.path), USUAL_PLACE))
+    if state.mounted and state.manifest is None:
+        raise LxcError(doing, spec.path, detail="something is mounted on %s" % state.mounted[0],
+                       hint="Unmount it, or choose another path.")
+
+
+def _check_archive(spec: RootfsSpec, manifest: Manifest) -> None:
+    made_of = manifest.get("source", {}).get("sha256", "")
+    wanted = spec.archive.checksum if spec.archive is not None else None
+    if wanted is not None and wanted != made_of:
+        raise LxcError("make root file system", spec.path,
+                       detail="it was made of another archive, sha256:%s" % made_of,
+                       hint="What the container has written would be lost. Remove it first with "
+                            "'state: absent', or choose another path.")
+
+
+def _plan_entries(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
+    operations: list[Operation] = []
+    if state.tree is None:
+        return operations
+    for path, entry in state.tree.entries.items():
+        found = state.found.get(path, NOTHING)
+        if found.kind == "folder" and entry.kind != "folder" or entry.kind == "folder" \
+                and found.kind not in ("", "folder"):
+            raise LxcError("change root file system", spec.path + path,
+                           detail="it is not the %s that it should be" % entry.kind,
+                           hint="The container has replaced it; move it away by hand.")
+        if entry.kind == "key":
+            public = state.found.get(path + ".pub", NOTHING)
+            if found.kind != "file" or public.kind != "file":
+                operations.append(MakeHostKey(path, spec.path, entry.target))
+        elif not _same(entry, found):
+            step = MakeFolder if entry.kind == "folder" else WriteFile
+            operations.append(step(path, spec.path, entry, found))
+    return operations
+
+
+def _same(entry: Entry, found: Found) -> bool:
+    if entry.kind != found.kind:
+        return False
+    if entry.kind == "link":
+        return entry.target == found.target
+    owner = (entry.mode, entry.uid, entry.gid) == (found.mode, found.uid, found.gid)
+    return owner and (entry.kind == "folder" or entry.content == found.content)
