@@ -41,6 +41,8 @@ with contextlib.suppress(ImportError):
 
     _damaged.append(lzma.LZMAError)
 _DAMAGED = tuple(_damaged)
+_ReadError = tarfile.ReadError
+_INVALID: type[BaseException] = getattr(tarfile, "InvalidHeaderError", tarfile.ReadError)
 
 
 def unpack(archive: ArchiveSpec, site: Site) -> dict[str, t.Any]:
@@ -89,6 +91,17 @@ def check_sum(archive: ArchiveSpec, file: t.BinaryIO) -> str:
     return sha.hexdigest()
 
 
+class _Member(tarfile.TarInfo):
+    """A damaged header in the middle is an error; to tarfile it is the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> _Member:
+        try:
+            return super().fromtarfile(tarfile)
+        except _INVALID as error:
+            raise _ReadError(str(error)) from error
+
+
 def open_tar(src: str, file: t.BinaryIO) -> tarfile.TarFile:
     """The archive as tarfile reads it.
 
@@ -99,7 +112,7 @@ def open_tar(src: str, file: t.BinaryIO) -> tarfile.TarFile:
     file.seek(0)
     kind = next((k for magic, k in _COMPRESSIONS.items() if start.startswith(magic)), "tar")
     try:
-        return tarfile.open(fileobj=file, mode="r:" + kind)  # noqa: SIM115
+        return tarfile.open(fileobj=file, mode="r:" + kind, tarinfo=_Member)
     except tarfile.CompressionError as error:
         raise LxcError("read archive", src, detail="this Python (%s) can't read %s"
                        % (sys.version.split()[0], kind),

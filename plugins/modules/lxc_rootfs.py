@@ -1,0 +1,290 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lxc_rootfs
+short_description: A root file system for containers
+version_added: 0.1.0
+author:
+  - fleet.lxc contributors (@fleet-lxc)
+description:
+  - Makes a root file system out of the host's own files, a few hundred kilobytes of its own beside
+    what it shares read-only, or out of a tar file.
+  - A new tree grows under another name and gets its own when it is finished. When a step fails,
+    what was made is removed, and the task says which step it was.
+  - What was made and what is shared is written to a manifest C(PATH.fleet-lxc.json) beside the
+    tree, where the container can't change it. M(fleet.lxc.lxc_container) reads it.
+  - Files have plain owners from 0 to 65535; unprivileged containers see them through an id-mapped
+    mount.
+requirements:
+  - for O(host.ssh_host_keys), sshd and ssh-keygen on the managed host (Debian's package
+    openssh-server)
+extends_documentation_fragment:
+  - fleet.lxc.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details:
+      - The C(operations) of the diff's second half are the steps that are run, in order.
+options:
+  path:
+    description:
+      - Where the root file system is, from C(/) on. The usual place is
+        C(/var/lib/fleet-lxc/rootfs/NAME), whose parents are made.
+      - Elsewhere the parent has to be there, and one of the folders above has to be closed to
+        other users (mode V(0700)), who could otherwise run set-user-ID programs that the
+        container's root has put into the tree.
+      - A folder that is not empty and that this module did not make is refused.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes it out of O(host) or O(archive), one of which is then required.
+      - V(absent) removes it, with everything that the container has written. Only what this module
+        made is removed, and not while a container is defined on it or something is mounted in it.
+    type: str
+    choices: [present, absent]
+    default: present
+  host:
+    description:
+      - Share the host's files. When the task runs again, files that it names are put back as the
+        task says, each in one step, and the container keeps everything else.
+    type: dict
+    suboptions:
+      shared:
+        description:
+          - Folders and files that the container sees read-only. Its root can read all of them,
+            whatever their mode.
+          - Left out, they are V(/usr), V(/etc/alternatives) and V(/etc/ssl/certs), as far as the
+            host has them. With V(/usr) go the links V(/bin), V(/lib) and so on, or these folders
+            where the host has not merged them into V(/usr).
+        type: list
+        elements: str
+      private:
+        description:
+          - Folders that the container has to itself, empty at first, beside the usual ones
+            (V(/etc), V(/home), V(/root), V(/run), V(/tmp), V(/var) and so on).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: The folder, from the container's C(/) on.
+            type: str
+            required: true
+          mode:
+            description: Its mode, octal.
+            type: str
+            default: '0755'
+          uid:
+            description: Its owner.
+            type: int
+            default: 0
+          gid:
+            description: Its group.
+            type: int
+            default: 0
+      hostname:
+        description: What V(/etc/hostname) and V(/etc/hosts) say.
+        type: str
+      nameservers:
+        description: Addresses for V(/etc/resolv.conf). There is no such file without.
+        type: list
+        elements: str
+        default: []
+      accounts:
+        description: Accounts beside root, daemon, sshd and nobody.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: Login name.
+            type: str
+            required: true
+          uid:
+            description: From 1 to 65533, usually from 1000 on.
+            type: int
+            required: true
+          gid:
+            description: Left out, it is that of O(host.accounts[].uid). A group is made for it.
+            type: int
+          home:
+            description: Home folder. Left out, it is V(/home/NAME).
+            type: path
+          shell:
+            description: Login shell.
+            type: path
+            default: /bin/bash
+          password:
+            description: A hash, see V(crypt(5\)). Left out, there is no login by password.
+            type: str
+          authorized_keys:
+            description: Public keys that may log in; exactly these.
+            type: list
+            elements: str
+      root_authorized_keys:
+        description: Public keys that may log in as root; exactly these.
+        type: list
+        elements: str
+      ssh_host_keys:
+        description:
+          - Types of host keys. They are made once, by the host's ssh-keygen, and kept.
+          - An empty list makes a root file system without sshd.
+        type: list
+        elements: str
+        choices: [ed25519, ecdsa, rsa]
+        default: [ed25519]
+      ssh_port:
+        description: Where sshd listens.
+        type: int
+        default: 22
+      command:
+        description:
+          - What a container runs whose definition names no command.
+          - Left out, it is V(/usr/sbin/sshd -D -e), or nothing where O(host.ssh_host_keys) is
+            empty.
+        type: list
+        elements: str
+  archive:
+    description:
+      - Unpack a tar file, in a process whose root folder is the new tree.
+      - An archive is refused as a whole when one of its members has an absolute path or C(..) in
+        it, leads through a link, is a hard link to anything but a file of the archive, is a device
+        node that was not asked for, or belongs to an id above 65535.
+      - When the task runs again the tree is left as it is.
+    type: dict
+    suboptions:
+      src:
+        description:
+          - The file, on the managed host. Plain, or compressed with gzip, bzip2 or xz; with zstd
+            where the host's Python is 3.14 or newer.
+        type: str
+        required: true
+      checksum:
+        description:
+          - C(sha256:) and the 64 digits of the archive as it is, compressed.
+          - A tree that was made of another archive is refused, not replaced.
+        type: str
+      devices:
+        description:
+          - Also make the device nodes of the archive. In a privileged container they open the
+            host's devices, as far as its device rules allow; containers get their devices from the
+            runtime without this.
+        type: bool
+        default: false
+seealso:
+  - module: fleet.lxc.lxc_container
+"""
+
+EXAMPLES = r"""
+- name: A root file system that shares the host's programs, for a container that runs sshd
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/web1
+    host:
+      hostname: web1
+      root_authorized_keys:
+        - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIGl0IHNpbXBsZSBhbmQgdGVsbCB3aHkh admin
+
+- name: One without sshd, with an account and a folder of its own
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/job
+    host:
+      accounts:
+        - name: worker
+          uid: 1000
+      private:
+        - path: /data
+          mode: "0750"
+          uid: 1000
+          gid: 1000
+      ssh_host_keys: []
+      command: [/usr/bin/sleep, infinity]
+
+- name: One out of a tar file
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/debian
+    archive:
+      src: /root/debian.tar.xz
+      checksum: sha256:b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c
+
+- name: Remove it
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/debian
+    state: absent
+"""
+
+RETURN = r"""
+rootfs:
+  description: The root file system as it is after the task; in check mode, as it would be.
+  returned: success
+  type: dict
+  contains:
+    path:
+      description: Where it is.
+      type: str
+      returned: always
+    state:
+      description: Whether there is one.
+      type: str
+      returned: always
+      sample: present
+    kind:
+      description: What it was made of, V(host) or V(archive).
+      type: str
+      returned: when present
+    mounts:
+      description: What is mounted over it when a container starts.
+      type: list
+      elements: dict
+      returned: when present
+      sample: [{source: /usr, target: /usr, read_only: true}]
+    command:
+      description: What a container runs whose definition names no command.
+      type: list
+      elements: str
+      returned: when there is one
+    source:
+      description: The archive it was made of, C(src) and C(sha256).
+      type: dict
+      returned: when made of an archive
+operations:
+  description: The steps that were run, or would be, in order.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - make folder /var/lib/fleet-lxc/rootfs/web1
+    - write /var/lib/fleet-lxc/rootfs/web1/etc/passwd (210 bytes, mode 0644, owner 0:0)
+bytes:
+  description: What the tree takes on the disk now, without what is shared.
+  returned: success
+  type: int
+  sample: 126976
+host_keys:
+  description: The public host keys that are there now, by type.
+  returned: success
+  type: dict
+  sample: {ed25519: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE0u}
+"""
+
+from ansible_collections.fleet.lxc.plugins.module_utils._module.rootfs import (  # noqa: E402
+    ARGUMENT_SPEC,
+    handle,
+)
+from ansible_collections.fleet.lxc.plugins.module_utils._module.runner import run  # noqa: E402
+
+
+def main() -> None:
+    run(ARGUMENT_SPEC, handle,
+        mutually_exclusive=[("host", "archive")],
+        required_if=[("state", "present", ("host", "archive"), True)])
+
+
+if __name__ == "__main__":
+    main()
