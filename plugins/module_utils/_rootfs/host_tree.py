@@ -115,7 +115,7 @@ def host_tree(spec: HostSpec, facts: HostFacts) -> Tree:
         if any(path != other and path.startswith(other + "/") for other in shared):
             continue  # its mount point is the host's own folder
         _parents(path, entries)
-        entries[path] = (Entry("file", 0o644) if facts.kinds[path] == "file"
+        entries[path] = (Entry("file", 0o644) if facts.kinds.get(path) == "file"
                          else Entry("folder", 0o755))
     etc = _etc(spec, facts)
     etc.update({path: Entry("link", target=target) for path, target in _LINKS.items()})
