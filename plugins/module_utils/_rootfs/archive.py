@@ -40,7 +40,9 @@ with contextlib.suppress(ImportError):
     import lzma
 
     _damaged.append(lzma.LZMAError)
-_DAMAGED = tuple(_damaged)
+_DAMAGED: tuple[type[BaseException], ...] = tuple(_damaged)
+_UNREADABLE: tuple[type[BaseException], ...] = (*_DAMAGED, OSError)
+_open: t.Any = tarfile.open  # the modes it knows differ from one Python to the next
 _ReadError = tarfile.ReadError
 _INVALID: type[BaseException] = getattr(tarfile, "InvalidHeaderError", tarfile.ReadError)
 
@@ -112,13 +114,14 @@ def open_tar(src: str, file: t.BinaryIO) -> tarfile.TarFile:
     file.seek(0)
     kind = next((k for magic, k in _COMPRESSIONS.items() if start.startswith(magic)), "tar")
     try:
-        return tarfile.open(fileobj=file, mode="r:" + kind, tarinfo=_Member)
+        tar: tarfile.TarFile = _open(fileobj=file, mode="r:" + kind, tarinfo=_Member)
+        return tar
     except tarfile.CompressionError as error:
         raise LxcError("read archive", src, detail="this Python (%s) can't read %s"
                        % (sys.version.split()[0], kind),
                        hint="Compress it with gzip instead%s." % (
                            ", or use Python 3.14" if kind == "zst" else "")) from error
-    except (*_DAMAGED, OSError) as error:
+    except _UNREADABLE as error:
         raise _not_tar(src, error) from error
 
 
@@ -141,7 +144,7 @@ def survey(archive: ArchiveSpec, file: t.BinaryIO) -> tuple[int, int]:
                 tar.members = []  # type: ignore[attr-defined]  # else all stay in memory
                 count += 1
                 size += _BLOCK + (-(-member.size // _BLOCK) * _BLOCK if member.isreg() else 0)
-    except (*_DAMAGED, OSError) as error:
+    except _UNREADABLE as error:
         raise _not_tar(archive.src, error) from error
     if not count:
         raise LxcError("read archive", archive.src, detail="it is empty",

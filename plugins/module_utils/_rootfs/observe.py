@@ -137,8 +137,8 @@ def facts(path: str, manifest: Manifest | None) -> dict[str, t.Any]:
     """The tree as the user sees it: the result, and both sides of the diff."""
     if manifest is None:
         return {"path": path, "state": "absent"}
-    shown = {key: manifest[key] for key in ("kind", "mounts", "command", "source")
-             if key in manifest}
+    shown: dict[str, t.Any] = {key: manifest[key] for key in ("kind", "mounts", "command", "source")
+                               if key in manifest}
     return {"path": path, "state": "present", **shown}
 
 

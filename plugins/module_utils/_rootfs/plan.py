@@ -134,8 +134,8 @@ def _check_place(spec: RootfsSpec, state: RootfsState) -> None:
     if state.open_to_all:
         raise LxcError(doing, spec.path, detail="every user of the host could reach it, and run "
                        "set-user-ID programs that the container's root puts there",
-                       hint="Give %s the mode 0700, or choose a path below %s."
-                            % (posixpath.dirname(spec.path), USUAL_PLACE))
+                       hint="Choose a path below %s, or in a folder of its own with the mode 0700."
+                            % USUAL_PLACE)
     if state.mounted and state.manifest is None:
         raise LxcError(doing, spec.path, detail="something is mounted on %s" % state.mounted[0],
                        hint="Unmount it, or choose another path.")
