@@ -123,10 +123,9 @@ def bytes_on_disk(path: str) -> int:
                 status = entry.stat(follow_symlinks=False)
             except OSError:
                 continue
-            if status.st_dev != device:
-                continue
             if entry.is_dir(follow_symlinks=False):
-                queue.append(entry.path)
+                if status.st_dev == device:  # files of an overlay have another than its folders
+                    queue.append(entry.path)
             elif (status.st_nlink == 1) or status.st_ino not in seen:
                 seen.add(status.st_ino)
                 total += status.st_blocks * 512
