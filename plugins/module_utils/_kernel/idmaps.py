@@ -29,7 +29,7 @@ def allocate(taken: list[tuple[int, int]]) -> int:
     :param taken: ranges (start, count) that are somebody's already
     :raises LxcError: when all 12288 are taken
     """
-    slots = set()
+    slots: set[int] = set()
     for start, count in taken:
         low = max(start, FIRST)
         high = min(start + count - 1, LAST + SIZE - 1)

@@ -48,7 +48,9 @@ def is_alive(who: dict[str, Any] | None) -> bool:
     if not who or not who.get("pid") or who.get("boot_id") != boot_id():
         return False
     fields = stat_fields(int(who["pid"]))
-    return bool(fields) and int(fields[19]) == who.get("start_time") and fields[0] not in "ZX"
+    if not fields:
+        return False
+    return int(fields[19]) == who.get("start_time") and fields[0] not in "ZX"
 
 
 def open_pidfd(who: dict[str, Any] | None) -> int | None:
