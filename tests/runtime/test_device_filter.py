@@ -20,7 +20,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import Lx
 @pytest.fixture
 def cgroup():
     """An empty cgroup in the v2 hierarchy, wherever that is mounted."""
-    top = next(m["target"] for m in mounts.read_mountinfo() if m["fstype"] == "cgroup2")
+    top = [m["target"] for m in mounts.read_mountinfo() if m["fstype"] == "cgroup2"][0]
     folder = pathlib.Path(top) / ("fleet-lxc-test-%d" % os.getpid())
     folder.mkdir()
     yield folder
