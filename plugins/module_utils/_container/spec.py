@@ -1,0 +1,532 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a container is: options in, the whole definition as plain JSON out. No look at the host."""
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections import namedtuple
+
+from .._kernel import addresses, capabilities, device_filter, idmaps, processes
+from .._kernel.errors import LxcError
+from .._kernel.names import check_name
+from . import cgroup_values
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NamedTuple
+
+    class Option(NamedTuple):
+        """One option: how Ansible reads it, what a new definition has, how it is normalised."""
+
+        argument: dict[str, Any]
+        default: Any
+        check: Callable[[Any], Any]
+        change: str = "restart"
+else:
+    Option = namedtuple("Option", "argument default check change", defaults=("restart",))
+
+VERSION = 1
+# What it takes for a changed option to hold: a start, or nothing, since it is read when it is used.
+RESTART, STORED = "restart", "stored"
+
+MOUNT_TYPES = ("bind", "tmpfs", "proc", "sysfs", "mqueue", "devpts")
+NETWORK_TYPES = ("veth", "empty", "none")
+SECCOMP_PROFILES = ("default", "unconfined")
+# getrlimit(2), in lower case and without RLIMIT_.
+RLIMITS = ("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
+           "nproc", "rss", "rtprio", "rttime", "sigpending", "stack")
+# Those that each IPC namespace has to itself: the kernel's ipc/ipc_sysctl.c.
+IPC_SYSCTLS = frozenset("kernel." + name for name in (
+    "auto_msgmni", "msg_next_id", "msgmax", "msgmnb", "msgmni", "sem", "sem_next_id",
+    "shm_next_id", "shm_rmid_forced", "shmall", "shmmax", "shmmni"))
+
+_MOUNT_FLAGS = ("nodev", "noexec", "nosuid", "ro")
+_UNLIMITED = ("unlimited", "-1")
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
+_DIGITS = frozenset("0123456789")
+_MAX_ID = 65535
+
+_NETWORK: dict[str, dict[str, Any]] = {
+    "type": {"type": "str", "choices": list(NETWORK_TYPES), "default": "veth"},
+    "link": {"type": "str"},
+    "name": {"type": "str"},
+    "addresses": {"type": "list", "elements": "str", "default": []},
+    "gateway4": {"type": "str"},
+    "gateway6": {"type": "str"},
+    "mtu": {"type": "int"},
+    "mac": {"type": "str"},
+    "host_name": {"type": "str"},
+}
+_MOUNT: dict[str, dict[str, Any]] = {
+    "source": {"type": "str"},
+    "target": {"type": "str", "required": True},
+    "type": {"type": "str", "choices": list(MOUNT_TYPES), "default": "bind"},
+    "read_only": {"type": "bool", "default": False},
+    "options": {"type": "list", "elements": "str", "default": []},
+    "create": {"type": "str", "choices": ["dir", "file"]},
+    "optional": {"type": "bool", "default": False},
+}
+
+
+def make_definition(name: str, options: dict[str, Any],
+                    stored: dict[str, Any] | None) -> dict[str, Any]:
+    """The whole definition: what is given, else what is stored, else the defaults.
+
+    A list or dict that is given replaces the stored one in full. ``idmap`` is None where a range
+    is still to be allocated (not privileged), or none is wanted (privileged).
+
+    :param options: as OPTIONS has them; None is the same as missing
+    :param stored: the definition as it was, None for a new one
+    :raises LxcError: naming the first option that can't be, its value and the remedy
+    """
+    check_name(name)
+    unknown = sorted(set(options) - set(OPTIONS) - {"name"})
+    if unknown:
+        raise _refused(name, unknown[0], "there is no option of that name",
+                       "Options are: %s." % ", ".join(OPTIONS))
+    definition: dict[str, Any] = {"version": VERSION, "name": name}
+    for key, option in OPTIONS.items():
+        value = options.get(key)
+        if key == "idmap" and value == "auto":
+            value = None
+        if value is None and stored is not None and key in stored:
+            definition[key] = stored[key]
+            continue
+        value = option.default if value is None else value
+        try:
+            definition[key] = None if value is None else option.check(value)
+        except LxcError as error:
+            detail = "%s: %s" % (error.subject, error.detail) if error.subject else error.detail
+            raise _refused(name, key, detail, error.hint) from None
+    _check_together(name, definition, options)
+    return definition
+
+
+def changes(before: dict[str, Any] | None, after: dict[str, Any]) -> dict[str, list[Any]]:
+    """What differs, key by key: [old, new]. Everything that is set, for a new definition."""
+    old = before or {}
+    return {key: [old.get(key), after.get(key)] for key in OPTIONS
+            if old.get(key) != after.get(key)}
+
+
+def needs_restart(changed: dict[str, list[Any]]) -> list[str]:
+    """Of the changed keys, those that a running container does not have before its next start."""
+    return [key for key in changed if OPTIONS[key].change == RESTART]
+
+
+def _refused(name: str, option: str, detail: str, hint: str) -> LxcError:
+    return LxcError("use as option of container %s:" % name, option, detail=detail, hint=hint)
+
+
+def _bad(what: str, detail: str, hint: str) -> LxcError:
+    """For the checks below; make_definition says which option and container it is about."""
+    return LxcError("check", what, detail=detail, hint=hint)
+
+
+def _check_together(name: str, definition: dict[str, Any], options: dict[str, Any]) -> None:
+    """What no option can know alone."""
+    if definition["rootfs"] is None:
+        raise _refused(name, "rootfs", "it is missing, and there is no definition yet",
+                       "Name the root file system, as made by lxc_rootfs.")
+    if definition["privileged"]:
+        if options.get("idmap") is not None:
+            raise _refused(name, "idmap", "%r, but a privileged container has the host's own ids"
+                           % (options["idmap"],), "Leave out 'idmap', or set 'privileged: false'.")
+        definition["idmap"] = None
+    both = sorted(set(definition["cap_add"]) & set(definition["cap_drop"]))
+    if both:
+        raise _refused(name, "cap_add", "%s is in cap_drop as well" % both[0],
+                       "Take it from one of the two lists.")
+    network = [key for key in definition["sysctls"] if key.startswith("net.")]
+    if network and definition["networks"] is None:
+        raise _refused(name, "sysctls", "%s would be the host's: the container shares its network"
+                       % network[0], "Give the container 'networks', or set it on the host.")
+
+
+# Strings and numbers
+
+def _string(value: Any, what: str = "") -> str:
+    """A text that can reach the kernel: a NUL would cut it."""
+    if not isinstance(value, str):
+        raise _bad(what or repr(value), "%r is no text" % (value,), "Put it into quotes.")
+    if "\0" in value:
+        raise _bad(what, "%r contains a NUL" % value, "Take the NUL out.")
+    return value
+
+
+def _path(value: str, what: str = "") -> str:
+    """An absolute path as one name: no "..", no doubled or trailing slash."""
+    problem = ""
+    if "\0" in value or "\n" in value:
+        problem = "has a NUL or a line break"
+    elif not value.startswith("/"):
+        problem = "is not absolute"
+    elif ".." in value.split("/"):
+        problem = "contains '..'"
+    if problem:
+        raise _bad(what, "%r %s" % (value, problem), "Give the whole path from / on.")
+    return os.path.normpath("/" + value.lstrip("/"))
+
+
+def _id(value: int) -> int:
+    if not 0 <= value <= _MAX_ID:
+        raise _bad("", "%d is out of range" % value, "Containers have ids from 0 to %d." % _MAX_ID)
+    return value
+
+
+def _choice(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value not in choices:
+            raise _bad("", "%r is none of the choices" % value,
+                       "Choose one of %s." % ", ".join(choices))
+        return value
+    return check
+
+
+def _command(words: list[str]) -> list[str] | None:
+    """An empty list goes back to the default."""
+    if words and not words[0]:
+        raise _bad("", "%r names no program" % (words,),
+                   "Give the program and each argument as items of a list.")
+    return [_string(word) for word in words] or None
+
+
+def _hostname(value: str) -> str | None:
+    """An empty one goes back to sharing the host's."""
+    if not value:
+        return None
+    letters = value.replace("-", "").replace(".", "")
+    if not (letters.isascii() and letters.isalnum() and value[0].isalnum() and len(value) <= 64):
+        raise _bad("", "%r is no host's name" % value,
+                   "Use up to 64 letters, digits, '-' and '.', a letter or digit first.")
+    return value
+
+
+def _environment(given: dict[str, Any]) -> dict[str, str]:
+    made = {}
+    for key, value in given.items():
+        if not key or key[0] in _DIGITS or set(key) - _LETTERS - _DIGITS:
+            raise _bad("", "%r is no variable's name" % key,
+                       "Use letters, digits and '_', no digit first.")
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        made[key] = _string(value, key)
+    return made
+
+
+def _once(values: list[str], what: str = "") -> list[str]:
+    for position, value in enumerate(values):
+        if value in values[:position]:
+            raise _bad(what, "%s is listed twice" % value, "List it once.")
+    return values
+
+
+def _halt_signal(value: str) -> str | None:
+    """An empty one goes back to the default, which depends on the init."""
+    if not value:
+        return None
+    try:
+        number = processes.signal_number(value)
+        offset = number - signal.SIGRTMIN
+        if 0 < offset and number < signal.SIGRTMAX:
+            return "SIGRTMIN+%d" % offset
+        return signal.Signals(number).name  # not 32 and 33, which are the C library's own
+    except ValueError:
+        raise _bad("", "%r is no signal" % value,
+                   "Write it like SIGTERM, PWR or RTMIN+3: signal(7).") from None
+
+
+# Networks
+
+def _fill(item: dict[str, Any], table: dict[str, dict[str, Any]], what: str) -> dict[str, Any]:
+    """The item with every key of the table; for callers that no argument spec has checked."""
+    unknown = sorted(set(item) - set(table))
+    if unknown:
+        raise _bad(what, "there is no option %r" % unknown[0],
+                   "Options are: %s." % ", ".join(table))
+    filled = {}
+    for key, argument in table.items():
+        value = item.get(key)
+        value = argument.get("default") if value is None else value
+        if value is None and argument.get("required"):
+            raise _bad(what, "%s is missing" % key, "Give '%s'." % key)
+        if value is not None and value not in argument.get("choices", (value,)):
+            raise _bad(what, "%r is no %s" % (value, key),
+                       "Choose one of %s." % ", ".join(argument["choices"]))
+        filled[key] = value
+    return filled
+
+
+def _networks(items: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """None where the container shares the host's network: type "none", as LXC names it."""
+    if not items:
+        raise _bad("", "the list is empty",
+                   "Use type 'empty' for a network with nothing but lo, 'none' for the host's.")
+    links = [_network(item, index) for index, item in enumerate(items)]
+    for index, link in enumerate(links):
+        if link["type"] != "veth" and len(links) > 1:
+            raise _bad(_item(index), "type %s goes with nothing else" % link["type"],
+                       "Make it the only item, or take it from the list.")
+    if links[0]["type"] == "none":
+        return None
+    if links[0]["type"] == "veth":
+        _check_links_together(links)
+    return links
+
+
+def _item(index: int) -> str:
+    return "item %d" % (index + 1)
+
+
+def _network(item: dict[str, Any], index: int) -> dict[str, Any]:
+    what = _item(index)
+    link = _fill(item, _NETWORK, what)
+    if link["type"] != "veth":
+        extra = [key for key in _NETWORK if key != "type" and link[key]]
+        if extra:
+            raise _bad(what, "%s means nothing for type %s" % (extra[0], link["type"]),
+                       "Leave it out, or use type 'veth'.")
+        return {"type": link["type"]}
+    if link["link"] is None:
+        raise _bad(what, "link is missing", "Name the bridge of the host, as made by lxc_bridge.")
+    if link["name"] is None:
+        link["name"] = "eth%d" % index
+    try:
+        for key in ("link", "name", "host_name"):
+            if link[key] is not None:
+                addresses.check_link_name(link[key])
+        if link["mac"] is not None:
+            link["mac"] = addresses.check_mac(link["mac"])
+        cidrs = [addresses.parse_cidr(text) for text in link["addresses"]]
+        for key in ("gateway4", "gateway6"):
+            if link[key] is not None:
+                link[key] = _gateway(link[key], key, cidrs)
+    except LxcError as error:
+        raise _bad(what, "%s: %s" % (error.subject, error.detail), error.hint) from None
+    for cidr in cidrs:
+        _check_own_address(cidr, what)
+    link["addresses"] = [addresses.to_text(cidr) for cidr in cidrs]
+    if link["name"] == "lo" or link["host_name"] == link["link"]:
+        raise _bad(what, "%s is the name of another link" % (
+            "lo" if link["name"] == "lo" else link["link"]), "Choose another name.")
+    if link["mtu"] is not None:
+        # addrconf_notify(): a link below IPV6_MIN_MTU loses its IPv6 addresses.
+        lowest = 1280 if any(c.family == socket.AF_INET6 for c in cidrs) else 68
+        if not lowest <= link["mtu"] <= 65535:
+            raise _bad(what, "mtu %d is out of range" % link["mtu"],
+                       "It is a number of bytes from %d to 65535, usually 1500." % lowest)
+    return link
+
+
+def _check_links_together(links: list[dict[str, Any]]) -> None:
+    for key in ("name", "host_name", "mac"):
+        _once([link[key] for link in links if link[key] is not None], key)
+    _once([text.partition("/")[0] for link in links for text in link["addresses"]], "addresses")
+    for key in ("gateway4", "gateway6"):
+        if sum(link[key] is not None for link in links) > 1:
+            raise _bad(key, "two links have one", "Give the default route to one link.")
+
+
+def _first_group(cidr: addresses.Cidr) -> int:
+    return int(cidr.address.split(":")[0] or "0", 16)
+
+
+def _check_own_address(cidr: addresses.Cidr, what: str) -> None:
+    """Refuse what the kernel would take and no peer would answer."""
+    text = addresses.to_text(cidr)
+    if cidr.family == socket.AF_INET:
+        first = int(cidr.address.split(".")[0])
+        kinds = {"a multicast address": 224 <= first < 240, "a loopback address": first == 127,
+                 "the unspecified address": cidr.address == "0.0.0.0",
+                 "the network's broadcast address": cidr.address == addresses.broadcast(cidr),
+                 "the network's own address":
+                     cidr.prefix < 31 and cidr.address == addresses.network(cidr).address}
+    else:
+        kinds = {"a multicast address": _first_group(cidr) >= 0xFF00,
+                 "a loopback address": cidr.address == "::1",
+                 "the unspecified address": cidr.address == "::",
+                 "the network's own address":  # of any router there: RFC 4291, 2.6.1
+                     cidr.prefix < 127 and cidr.address == addresses.network(cidr).address}
+    for kind, matches in kinds.items():
+        if matches:
+            raise _bad(what, "%s is %s" % (text, kind), "Give an address of one host.")
+
+
+def _gateway(text: str, key: str, cidrs: list[addresses.Cidr]) -> str:
+    wanted = socket.AF_INET if key == "gateway4" else socket.AF_INET6
+    family, address = addresses.parse_address(text)
+    if family != wanted:
+        raise _bad(key, "%s is of the other family" % text,
+                   "Give it as %s." % ("gateway6" if key == "gateway4" else "gateway4"))
+    own = [cidr for cidr in cidrs if cidr.family == family]
+    if address in [cidr.address for cidr in own]:
+        raise _bad(key, "%s is the container's own address" % address,
+                   "Give the router's, usually the bridge's.")
+    link_local = addresses.Cidr(socket.AF_INET6, "fe80::", 10)  # each link has such an address
+    for cidr in own + ([link_local] if family == socket.AF_INET6 else []):
+        if addresses.network(cidr._replace(address=address)) == addresses.network(cidr):
+            return address
+    raise _bad(key, "%s is in the network of none of the addresses" % address,
+               "Give an address of its network as well, or correct one of the two.")
+
+
+# Mounts
+
+def _mounts(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    mounts = [_mount(item, _item(index)) for index, item in enumerate(items)]
+    _once([mount["target"] for mount in mounts], "target")
+    return mounts
+
+
+def _mount(item: dict[str, Any], what: str) -> dict[str, Any]:
+    mount = _fill(item, _MOUNT, what)
+    mount["target"] = _path(mount["target"], what + ", target")
+    if mount["target"] == "/":
+        raise _bad(what, "the target / is the root file system", "Set it with 'rootfs'.")
+    bind = mount["type"] == "bind"
+    if bind:
+        if mount["source"] is None:
+            raise _bad(what, "source is missing", "Name the host's folder or file.")
+        mount["source"] = _path(mount["source"], what + ", source")
+    else:
+        mount["source"] = _string(mount["source"] or mount["type"], what + ", source")
+        if mount["create"] == "file":
+            raise _bad(what, "%s can't be mounted on a file" % mount["type"],
+                       "Use 'create: dir'.")
+    for option in mount["options"]:
+        _check_mount_option(option, bind, what)
+    _once([option.partition("=")[0] for option in mount["options"]], what + ", options")
+    # One fact, one spelling, so that a second run finds nothing to change.
+    mount["read_only"] = bool(mount["read_only"] or "ro" in mount["options"])
+    rest = [option for option in mount["options"] if option != "ro"]
+    mount["options"] = sorted(rest) if bind else rest
+    mount["optional"] = bool(mount["optional"])
+    return mount
+
+
+def _check_mount_option(option: str, bind: bool, what: str) -> None:
+    if bind and option not in _MOUNT_FLAGS:
+        raise _bad(what, "%r is no option of a bind mount" % option,
+                   "Options are: %s." % ", ".join(_MOUNT_FLAGS))
+    key, _equals, value = option.partition("=")
+    if not key or set(key) - _LETTERS - _DIGITS - {"-"} \
+            or any(c == "," or c.isspace() or not c.isprintable() for c in value):
+        raise _bad(what, "%r is no mount option" % option,
+                   "Give each as an item of its own, like size=64m.")
+
+
+# Kernel values
+
+def _devices(rules: list[str]) -> list[str]:
+    made = []
+    for text in rules:
+        kind, major, minor, access = device_filter.parse_rule(text)
+        numbers = ":".join("*" if n is None else str(n) for n in (major, minor))
+        letters = "".join(letter for letter in "rwm" if letter in access)
+        made.append("a" if kind == "a" else "%s %s %s" % (kind, numbers, letters))
+    return _once(made)
+
+
+def _capabilities(names: list[str]) -> list[str]:
+    return sorted({capabilities.NAMES[capabilities.number(name)] for name in names})
+
+
+def _rlimits(given: dict[str, Any]) -> dict[str, list[int]]:
+    made: dict[str, list[int]] = {}
+    for key, value in given.items():
+        name = key.lower()
+        name = name[7:] if name.startswith("rlimit_") else name
+        if name not in RLIMITS:
+            raise _bad("", "%r is no resource" % key, "Resources are: %s." % ", ".join(RLIMITS))
+        if name in made:
+            raise _bad("", "%s is given twice" % name, "Give it once.")
+        words = [] if isinstance(value, bool) else str(value).strip().split(":")
+        numbers = [_rlimit(word) for word in words]
+        if not 1 <= len(numbers) <= 2 or None in numbers:
+            raise _bad(name, "%r is no limit" % (value,),
+                       'Write "1024", "1024:2048" (soft and hard) or "unlimited", in quotes.')
+        soft, hard = (n for n in (numbers[0], numbers[-1]) if n is not None)
+        if hard != -1 and (soft == -1 or soft > hard):
+            raise _bad(name, "the soft limit of %r is above the hard one" % (value,),
+                       "Write the soft limit first.")
+        made[name] = [soft, hard]
+    return made
+
+
+def _rlimit(word: str) -> int | None:
+    """-1 for unlimited, None for what is no limit."""
+    if word in _UNLIMITED:
+        return -1
+    if word and not set(word) - _DIGITS and int(word) < 1 << 63:
+        return int(word)
+    return None
+
+
+def _sysctls(given: dict[str, Any]) -> dict[str, str]:
+    made = {}
+    for name, value in given.items():
+        # A dot becomes a slash under /proc/sys, so no part may be empty or hold one itself.
+        if any(not part or set(part) - _LETTERS - _DIGITS - {"-"} for part in name.split(".")):
+            raise _bad("", "%r is no sysctl's name" % name, "Write it like net.ipv4.ip_forward.")
+        if name == "kernel.hostname":
+            raise _bad(name, "it has an option of its own", "Use 'hostname'.")
+        if not name.startswith(("net.", "fs.mqueue.")) and name not in IPC_SYSCTLS:
+            raise _bad(name, "it is the whole host's, not the container's",
+                       "Set it on the host. Containers have their own net.*, fs.mqueue.*, "
+                       "kernel.shm*, kernel.msg* and kernel.sem.")
+        made[name] = cgroup_values.one_line(name, value)
+    return made
+
+
+def _idmap(text: str) -> dict[str, int]:
+    first, colon, size = str(text).partition(":")
+    numbers = (first, size if colon else str(idmaps.SIZE))
+    if any(not n or set(n) - _DIGITS for n in numbers):
+        raise _bad("", "%r is no range of ids" % text,
+                   'Write "auto", "FIRST" or "FIRST:SIZE", like "1073741824:65536".')
+    start, count = int(numbers[0]), int(numbers[1])
+    if start <= _MAX_ID:
+        raise _bad("", "%d is an id of the host's own accounts" % start,
+                   "Begin at %d or above." % (_MAX_ID + 1))
+    if count <= _MAX_ID:
+        raise _bad("", "%d ids are too few" % count,
+                   "A root file system has owners from 0 to %d." % _MAX_ID)
+    if start + count > 0xFFFFFFFF:  # the last one is (uid_t)-1, which is nobody's
+        raise _bad("", "%r goes past the last id, 4294967294" % text, "Begin lower.")
+    return {"first": start, "size": count}
+
+
+def _list_of(elements: str, **more: Any) -> dict[str, Any]:
+    return {"type": "list", "elements": elements, **more}
+
+
+# Every option once: the argument spec, the defaults, the checks and the comparison come from here.
+# Ansible gets no defaults, since what is left out keeps what is stored.
+OPTIONS: dict[str, Option] = {
+    "rootfs": Option({"type": "str"}, None, _path),
+    "command": Option(_list_of("str"), None, _command),
+    "environment": Option({"type": "dict"}, {}, _environment),
+    "cwd": Option({"type": "str"}, "/", _path),
+    "uid": Option({"type": "int"}, 0, _id),
+    "gid": Option({"type": "int"}, 0, _id),
+    "hostname": Option({"type": "str"}, None, _hostname),
+    "networks": Option(_list_of("dict", options=_NETWORK), None, _networks),
+    "mounts": Option(_list_of("dict", options=_MOUNT), [], _mounts),
+    "cgroup": Option({"type": "dict"}, {}, cgroup_values.check),
+    "devices": Option(_list_of("str"), [], _devices),
+    "cap_keep": Option(_list_of("str"), None, _capabilities),
+    "cap_add": Option(_list_of("str"), [], _capabilities),
+    "cap_drop": Option(_list_of("str"), [], _capabilities),
+    "no_new_privs": Option({"type": "bool"}, False, bool),
+    "seccomp": Option({"type": "str", "choices": list(SECCOMP_PROFILES)}, "default",
+                      _choice(SECCOMP_PROFILES)),
+    "rlimits": Option({"type": "dict"}, {}, _rlimits),
+    "sysctls": Option({"type": "dict"}, {}, _sysctls),
+    "privileged": Option({"type": "bool"}, False, bool),
+    "idmap": Option({"type": "str"}, None, _idmap),
+    "halt_signal": Option({"type": "str"}, None, _halt_signal, STORED),
+}
