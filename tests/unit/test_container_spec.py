@@ -115,7 +115,8 @@ def test_links_are_named_in_order_and_addresses_in_the_kernels_spelling() -> Non
 
 @pytest.mark.parametrize("item", [
     {"addresses": ["10.0.3.0/31"]}, {"addresses": ["10.0.3.255/32"]},
-    {"addresses": ["fd00::/127"]}, {"addresses": ["ff::1/64"]}, {"mtu": 68}, {"mtu": 65535},
+    {"addresses": ["fd00::/127"]}, {"addresses": ["ff::1/64"]}, {"addresses": ["fe80::5/64"]},
+    {"mtu": 68}, {"mtu": 65535},
     {"addresses": ["fd00::5/64"], "gateway6": "fd00::1"},
 ])
 def test_unusual_links_that_work(item: dict[str, t.Any]) -> None:
@@ -227,9 +228,11 @@ REFUSED: list[tuple[str, t.Any, str]] = [
     ("sysctls", {"kernel.hostname": "x"}, "'hostname'"),
     ("sysctls", {"fs.mqueue./../x": "1"}, "no sysctl"),
     ("sysctls", {"fs.mqueue..x": "1"}, "no sysctl"),
+    ("sysctls", {"fs.mqueue.a/b": "1"}, "no sysctl"),
     ("sysctls", {"kernel.sem": ""}, "empty"),
     ("sysctls", {"kernel.sem": "1\n2"}, "line break"),
     ("idmap", "1000", "host's own accounts"),
+    ("idmap", "65535", "host's own accounts"),
     ("idmap", "100000:1000", "too few"),
     ("idmap", "4294901760:65536", "last id"),
     ("idmap", "many", "'many'"),

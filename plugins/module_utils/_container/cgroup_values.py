@@ -46,8 +46,6 @@ _V2_ALONE = frozenset((
     "cpu.max.burst", "cpu.weight.nice", "cpuset.cpus.exclusive", "cpuset.cpus.partition",
     "memory.high", "memory.min", "memory.oom.group", "memory.swap.high", "memory.zswap.max",
     "memory.zswap.writeback"))
-# The kernel refuses these while the other one of the pair has its old value.
-_LATE = (_QUOTA, _BOTH)
 
 
 def check(values: dict[str, Any]) -> dict[str, str]:
@@ -83,7 +81,8 @@ def resolve(values: dict[str, str], v1: set[str],
     old = _to_v1({key: values[key] for key in values if homes[key] == 1}, warnings)
     new = _to_v2({key: values[key] for key in values if homes[key] == 2}, warnings)
     lines = [(key.partition(".")[0], key, value) for key, value in {**old, **new}.items()]
-    return sorted(lines, key=lambda line: (line[0], line[1] in _LATE, line[1])), warnings
+    # The alphabet has cfs_period before cfs_quota and limit before memsw.limit, as v1 wants them.
+    return sorted(lines), warnings
 
 
 def one_line(key: str, value: Any) -> str:
