@@ -44,7 +44,7 @@ IPC_SYSCTLS = frozenset("kernel." + name for name in (
     "auto_msgmni", "msg_next_id", "msgmax", "msgmnb", "msgmni", "sem", "sem_next_id",
     "shm_next_id", "shm_rmid_forced", "shmall", "shmmax", "shmmni"))
 
-_MOUNT_FLAGS = ("nodev", "noexec", "nosuid", "ro")
+_MOUNT_FLAGS = ("idmap=container", "nodev", "noexec", "nosuid", "ro")
 _UNLIMITED = ("unlimited", "-1")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 _DIGITS = frozenset("0123456789")

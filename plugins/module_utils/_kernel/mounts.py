@@ -32,10 +32,16 @@ def attributes(options: list[str]) -> int:
     return bits
 
 
-def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
-    """Open ``path`` as a process chrooted to ``root_fd`` would, magic links refused."""
-    return syscalls.openat2(root_fd, path.lstrip("/") or ".", flags, 0,
-                            syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS)
+def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH,
+                 follow_symlinks: bool = True) -> int:
+    """Open ``path`` as a process chrooted to ``root_fd`` would, magic links refused.
+
+    :raises OSError: ELOOP where there is a symbolic link on the way that may not be followed
+    """
+    resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
+    if not follow_symlinks:
+        resolve |= syscalls.RESOLVE_NO_SYMLINKS
+    return syscalls.openat2(root_fd, path.lstrip("/") or ".", flags, 0, resolve)
 
 
 def bind(source_fd: int, path: str = "", options: list[str] | None = None,
@@ -84,6 +90,28 @@ def attach(mount_fd: int, target_fd: int) -> None:
     finally:
         os.close(mount_fd)
         os.close(target_fd)
+
+
+def make_target(root: int, target: str, kind: str) -> None:
+    """The folder or file that a mount goes on, with what is missing above it.
+
+    :param kind: of the last part, "dir" or "file"
+    """
+    path = ""
+    names = target.strip("/").split("/")
+    for place, name in enumerate(names):
+        parent = open_in_root(root, path)
+        try:
+            if place < len(names) - 1 or kind == "dir":
+                os.mkdir(name, 0o755, dir_fd=parent)
+            else:
+                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC,
+                                 0o644, dir_fd=parent))
+        except FileExistsError:
+            pass
+        finally:
+            os.close(parent)
+        path = "%s/%s" % (path, name)
 
 
 def same_kind(source_fd: int, target_fd: int) -> bool:

@@ -1,0 +1,329 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From clone to exec, inside the container's namespaces (RUNTIME.md, section 1).
+
+Nothing of the container's root file system may run here: it is Python with the host's root rights
+until the very end. So nothing is imported after pivot_root, and no path is resolved twice.
+"""
+from __future__ import annotations
+
+import array
+import errno
+import fcntl
+import json
+import os
+import signal
+import socket
+import stat
+import struct
+import sys
+import termios
+
+from .._kernel import capabilities, mounts, syscalls
+from .._kernel.errors import LxcError
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+_DEV_LINKS = (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"),
+              ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"),
+              ("ptmx", "pts/ptmx"))
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+_TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430  # ioctl_tty(2); termios has them from 3.13 on
+
+
+def run(plan: dict[str, Any], link: socket.socket) -> NoReturn:
+    """Become the container's program, or tell the starter why not. Ends the process."""
+    step = ["prepare", plan["name"]]
+    try:
+        _become(plan, link, step)
+    except LxcError as error:
+        _tell(link, error)
+    except OSError as error:
+        _tell(link, LxcError.from_os(step[0], step[1], error))
+    except BaseException as error:
+        _tell(link, LxcError(step[0], step[1], detail=repr(error)))
+    finally:
+        os._exit(127)
+
+
+def _tell(link: socket.socket, error: LxcError) -> None:
+    link.send(b"E" + json.dumps(error.to_dict()).encode())
+
+
+def _become(plan: dict[str, Any], link: socket.socket, step: list[str]) -> None:
+    """:param step: kept up to date with what is being done, to which thing"""
+    _die_with_the_monitor()
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for path in plan["cgroups"]["v1"]:
+        step[:] = "enter control group", path
+        # "0" is the writer; through cgroup.procs this takes 10 ms.
+        fd = os.open(path + "/tasks", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(fd, b"0")
+        os.close(fd)
+    step[:] = "make a control group namespace for", plan["name"]
+    syscalls.unshare(syscalls.CLONE_NEWCGROUP)
+    step[:] = "wait for the starter of", plan["name"]
+    if link.recv(16) != b"go":
+        raise LxcError("start container", plan["name"], detail="its starter was killed")
+    root = _own_mounts(plan, step)
+    if plan["ids"]:
+        step[:] = "become root of the user namespace of", plan["name"]
+        os.setgroups([])
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        _die_with_the_monitor()  # set*id has cleared it
+    step[:] = "make a session keyring for", plan["name"]
+    syscalls.new_session_keyring()
+    if plan["loopback"]:
+        step[:] = "bring up", "lo"
+        _loopback_up()
+    console = _build(plan, root, link, step)
+    step[:] = "enter", "the root file system"
+    _forget_imports()
+    syscalls.pivot_root(".", ".")
+    syscalls.umount2(".", syscalls.MNT_DETACH)
+    os.chdir("/")
+    if plan["hostname"] is not None:
+        step[:] = "set the hostname", plan["hostname"]
+        syscalls.sethostname(plan["hostname"])
+    step[:] = "take the console as terminal of", plan["name"]
+    os.setsid()
+    fcntl.ioctl(console, termios.TIOCSCTTY, 0)
+    for fd in (0, 1, 2):
+        os.dup2(console, fd)
+    step[:] = "change into the folder", plan["cwd"]
+    os.chdir(plan["cwd"])
+    os.getcwd()  # ENOENT where it is outside of the root (CVE-2024-21626)
+    program = _find_program(plan["argv"][0], plan["environment"].get("PATH", ""))
+    if plan["rlimits"]:
+        link.send(b"limits")
+        if link.recv(16) != b"go":
+            os._exit(127)
+    syscalls.close_range(3, cloexec=True)
+    for number in range(1, 65):  # SIG_IGN survives exec, and Python ignores two of them
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError):
+            pass
+    _give_up_rights(plan, step)
+    step[:] = "run", program
+    link.send(b"exec")
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)  # it outlives a monitor that is killed
+    os.execve(program, plan["argv"], plan["environment"])
+
+
+def _die_with_the_monitor() -> None:
+    """No half-made container stays; and nobody of the container may look into this process."""
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+
+
+def _loopback_up() -> None:
+    """netdevice(7): a message for this one bit would need pyroute2."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        request = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack_from("h", fcntl.ioctl(opened, _SIOCGIFFLAGS, request), 16)[0]
+        fcntl.ioctl(opened, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+
+
+def _own_mounts(plan: dict[str, Any], step: list[str]) -> int:
+    """A mount namespace whose stage can be pivoted into; still with the host's id 0, which alone
+    can reach the stage.
+
+    :returns: the root file system
+    """
+    step[:] = "make a mount namespace for", plan["name"]
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
+    stage = plan["run"] + "/rootfs"
+    step[:] = "copy the mounts of", plan["rootfs"]
+    # The copy's root is not locked, as the stage's own is here; pivot_root demands that.
+    root = syscalls.open_tree(syscalls.AT_FDCWD, stage, recursive=True)
+    target = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    syscalls.move_mount(root, target)
+    os.close(target)
+    return root
+
+
+def _build(plan: dict[str, Any], root: int, link: socket.socket, step: list[str]) -> int:
+    """The whole tree of mounts, with this process in its root.
+
+    :returns: the console's inner end
+    """
+    made: dict[str, int] = {}
+    for mount in plan["kernel"]:
+        step[:] = "mount %s on" % mount["type"], mount["target"]
+        made[mount["target"]] = _mount_kernel(root, mount)
+        if mount["target"] == "/dev":
+            _fill_dev(made["/dev"], plan["nodes"], step)
+    step[:] = "make", "the console"
+    console = _make_console(made["/dev"], made["/dev/pts"], link)
+    for key, value in plan["sysctls"]:
+        step[:] = "set sysctl %s to" % key, value
+        fd = os.open("sys/" + key.replace(".", "/"), os.O_WRONLY | os.O_CLOEXEC,
+                     dir_fd=made["/proc"])
+        os.write(fd, value.encode())
+        os.close(fd)
+    for mount in plan["late"]:
+        step[:] = "mount %s on" % (mount["source"] or mount["type"]), mount["target"]
+        _mount_late(root, mount)
+    _hide(plan, root, step)
+    for fd in made.values():
+        os.close(fd)
+    os.fchdir(root)
+    return console
+
+
+def _mount_kernel(root: int, mount: dict[str, Any]) -> int:
+    """:returns: a descriptor of the new mount's root"""
+    if mount["type"] == "bind":
+        source = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)
+        tree = mounts.bind(source, "", mount["options"])
+        os.close(source)
+    else:
+        tree = mounts.new(mount["type"], mount["options"])
+    try:
+        target = mounts.open_in_root(root, mount["target"], follow_symlinks=False)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise LxcError("mount %s on" % mount["type"], mount["target"], errno.ELOOP,
+                           "Replace it by a folder.",
+                           "in this root file system it is a symbolic link") from None
+        raise
+    syscalls.move_mount(tree, target)
+    os.close(target)
+    return tree
+
+
+def _fill_dev(dev: int, nodes: list[str], step: list[str]) -> None:
+    """Nodes are binds of the host's: mknod fails in a user namespace."""
+    mask = os.umask(0)
+    for name in ("pts", "shm", "mqueue"):
+        os.mkdir(name, 0o755, dir_fd=dev)
+    for name, target in _DEV_LINKS:
+        os.symlink(target, name, dir_fd=dev)
+    for name in nodes:
+        step[:] = "bind", "/dev/" + name
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666,
+                         dir_fd=dev))
+        tree = syscalls.open_tree(syscalls.AT_FDCWD, "/dev/" + name, recursive=False)
+        mounts.attach(tree, os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dev))
+    os.umask(mask)
+
+
+def _make_console(dev: int, pts: int, link: socket.socket) -> int:
+    """A pty of the container's own devpts: its outer end goes to the monitor."""
+    master = os.open("ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=pts)
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, b"\0" * 4))[0]
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    slave = os.open(str(number), os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=pts)
+    os.close(os.open("console", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600,
+                     dir_fd=dev))
+    tree = syscalls.open_tree(pts, str(number), recursive=False)
+    mounts.attach(tree, os.open("console", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dev))
+    link.sendmsg([b"console"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                 array.array("i", [master, slave]))])
+    os.close(master)
+    return slave
+
+
+def _mount_late(root: int, mount: dict[str, Any]) -> None:
+    """What the definition mounts on or below the kernel's own file systems."""
+    try:
+        if mount["create"]:
+            mounts.make_target(root, mount["target"], mount["create"])
+        if mount["type"] == "bind":
+            source = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)
+            tree = mounts.bind(source, "", mount["options"])
+            os.close(source)
+        else:
+            tree = mounts.new(mount["type"], mount["options"])
+        mounts.attach(tree, mounts.open_in_root(root, mount["target"]))
+    except OSError:
+        if not mount["optional"]:
+            raise
+
+
+def _hide(plan: dict[str, Any], root: int, step: list[str]) -> None:
+    """Read-only and masked paths, as far as this kernel has them."""
+    for path in plan["read_only"]:
+        step[:] = "make read-only", path
+        target = _open_if_there(root, path)
+        if target is not None:
+            mounts.attach(mounts.bind(target, "", ["ro"]), target)
+    null = os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
+    mounts.check_null_device(null)
+    for path in plan["masked"]:
+        step[:] = "mask", path
+        target = _open_if_there(root, path)
+        if target is None:
+            continue
+        if stat.S_ISDIR(os.fstat(target).st_mode):
+            mounts.attach(mounts.new("tmpfs", ["ro", "size=0"]), target)
+        else:
+            mounts.attach(syscalls.open_tree(null, "", recursive=False), target)
+    os.close(null)
+
+
+def _open_if_there(root: int, path: str) -> int | None:
+    try:
+        return mounts.open_in_root(root, path, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _forget_imports() -> None:
+    """After pivot_root an import would run the container's Python (a decimal.py there did)."""
+    sys.meta_path[:] = []
+    sys.path[:] = []
+    sys.path_hooks[:] = []
+    sys.path_importer_cache.clear()
+
+
+def _find_program(name: str, path: str) -> str:
+    """The absolute path of argv[0], as execvp(3) finds it.
+
+    :raises LxcError: when there is none, or it can't be run
+    """
+    candidates = [name] if "/" in name else [folder.rstrip("/") + "/" + name
+                                             for folder in path.split(":") if folder]
+    refused = None
+    for candidate in candidates:
+        try:
+            mode = os.stat(candidate).st_mode
+        except OSError:
+            continue
+        if stat.S_ISREG(mode) and mode & 0o111:
+            return candidate
+        refused = candidate
+    if refused is not None:
+        raise LxcError("run", refused, errno.EACCES, "chmod +x it, or name another 'command'.",
+                       "in the container it is not an executable file")
+    raise LxcError("run", name, errno.ENOENT,
+                   "Name a program of the container in 'command', with its whole path.",
+                   "the container has no such program")
+
+
+def _give_up_rights(plan: dict[str, Any], step: list[str]) -> None:
+    """Seccomp comes first where no_new_privs is off: it needs CAP_SYS_ADMIN then."""
+    program = bytes.fromhex(plan["seccomp"]) if plan["seccomp"] else None
+    if plan["no_new_privs"]:
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    elif program:
+        step[:] = "set", "the seccomp filter"
+        syscalls.seccomp_set_filter(program)
+    step[:] = "limit capabilities of", plan["name"]
+    capabilities.limit_bounding_set(plan["capabilities"])
+    if plan["uid"] or plan["gid"]:
+        step[:] = "become", "%d:%d" % (plan["uid"], plan["gid"])
+        os.setgroups([])
+        os.setresgid(plan["gid"], plan["gid"], plan["gid"])
+        os.setresuid(plan["uid"], plan["uid"], plan["uid"])
+    capabilities.limit(plan["capabilities"])
+    if plan["no_new_privs"] and program:
+        step[:] = "set", "the seccomp filter"
+        syscalls.seccomp_set_filter(program)

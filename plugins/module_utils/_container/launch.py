@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a launcher, a process of its own, to start containers, and collect what became of them."""
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+from .._kernel import mounts
+from .._kernel.errors import LxcError
+from . import runtime
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def launch(plans: list[dict[str, Any]], monitor_folders: list[str], keep: list[int],
+           timeout: float) -> dict[str, LxcError | None]:
+    """Start the containers, several at a time.
+
+    :param monitor_folders: the control groups that monitors live in
+    :param keep: descriptors that the launcher inherits: the operations' locks, so that killing
+        this process does not let another start in
+    :param timeout: seconds; what is not up by then is given up
+    :returns: None by name, or why that one did not start
+    """
+    program = runtime.ensure()
+    python = os.readlink("/proc/self/exe")
+    for plan in plans:  # for a reboot from inside
+        plan["program"], plan["python"] = program, python
+    request = {"plans": plans, "monitor_folders": monitor_folders, "pyroute2": _pyroute2_place()
+               if any(plan["networks"] for plan in plans) else None}
+    to_read, to_write = os.pipe()
+    answers, answer_end = os.pipe()
+    binary = _read_only_interpreter()
+    log = os.memfd_create("fleet-lxc launcher")
+    try:
+        pid = _spawn(python, program, binary, to_read, answer_end, log, keep)
+    finally:
+        for fd in (to_read, answer_end, binary):
+            os.close(fd)
+    try:
+        _send(to_write, json.dumps(request).encode())
+        found, ended = _collect(answers, {plan["name"] for plan in plans},
+                                time.monotonic() + timeout)
+        if not ended:
+            _signal(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        said = os.pread(log, 4000, 0).decode("utf-8", "replace").strip()
+    finally:
+        for fd in (answers, log):
+            os.close(fd)
+    for plan in plans:
+        if plan["name"] not in found:
+            found[plan["name"]] = LxcError(
+                "start container", plan["name"],
+                detail="the launcher ended without a word" if ended
+                else "it was not up after %g s" % timeout,
+                hint="It said: %s" % said[-1500:] if said else "")
+    return found
+
+
+def _pyroute2_place() -> str | None:
+    """The folder that has pyroute2, which the launcher, started with -I -S, would not see."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("pyroute2")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return os.path.dirname(list(spec.submodule_search_locations)[0])
+
+
+def _read_only_interpreter() -> int:
+    """This interpreter on a read-only mount of its own.
+
+    A privileged container's root could write to the interpreter through /proc/PID/exe of whoever
+    enters the container (CVE-2019-5736); through this mount it can't.
+    """
+    fd = os.open("/proc/self/exe", os.O_PATH | os.O_CLOEXEC)
+    try:
+        return mounts.bind(fd, "", ["ro"], recursive=False)
+    except OSError as error:
+        raise LxcError.from_os("bind read-only", sys.executable, error) from error
+    finally:
+        os.close(fd)
+
+
+def _spawn(python: str, program: str, binary: int, stdin: int, stdout: int, stderr: int,
+           keep: list[int]) -> int:
+    """posix_spawn without Python in between: no fork of a large process."""
+    # dup2 onto itself takes close-on-exec away.
+    actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stdout, 1),
+               (os.POSIX_SPAWN_DUP2, stderr, 2)]
+    for fd in keep:
+        os.set_inheritable(fd, True)
+    try:
+        os.set_inheritable(binary, True)
+        return os.posix_spawn("/proc/self/fd/%d" % binary, [python, "-I", "-S", program],
+                              {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+                              file_actions=actions, setsigmask=[])
+    except OSError as error:
+        raise LxcError.from_os("start the launcher", program, error) from error
+    finally:
+        for fd in keep:
+            os.set_inheritable(fd, False)
+
+
+def _send(fd: int, data: bytes) -> None:
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view):]
+    except BrokenPipeError:
+        pass  # it has ended; what it said is read next
+    finally:
+        os.close(fd)
+
+
+def _collect(fd: int, names: set[str], deadline: float
+             ) -> tuple[dict[str, LxcError | None], bool]:
+    """A line for each container, until the launcher ends or the time is over."""
+    found: dict[str, LxcError | None] = {}
+    buffer = b""
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not poller.poll(left * 1000):
+            return found, False
+        data = os.read(fd, 65536)
+        if not data:
+            return found, True
+        buffer += data
+        *lines, buffer = buffer.split(b"\n")
+        for line in lines:
+            answer = json.loads(line)
+            if answer["name"] in names:
+                error = answer.get("error")
+                found[answer["name"]] = LxcError.from_dict(error) if error else None
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass

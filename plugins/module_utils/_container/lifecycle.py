@@ -1,0 +1,321 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of containers: orders the others, for one container or many at once.
+
+Every operation takes the container's lock, begins by reconciling what the disk says with what the
+kernel says, and reports each container by itself: one that fails neither hides nor stops others.
+"""
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import time
+
+from .._kernel import cgroup_tree, processes
+from .._kernel.errors import LxcError
+from . import cleanup, host, launch, observe, plan, store
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Union
+
+    Outcome = Union[dict[str, Any], LxcError]
+    Outcomes = dict[str, Outcome]
+
+TIMEOUT = 30  # seconds
+_LOCK_TIMEOUT = 30
+_PAUSE = 0.01
+
+
+def start(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
+    """Start what is not running.
+
+    :returns: by name: {"changed": bool, "warnings": [...]} or the error
+    """
+    facts = host.Host()
+
+    def run(locks: dict[str, store.Lock], outcomes: Outcomes) -> None:
+        plans = {}
+        for name, lock in locks.items():
+            try:
+                if _reconcile(name)["pid"]:
+                    outcomes[name] = {"changed": False, "warnings": []}
+                    continue
+                lock.show("STARTING")
+                plans[name] = _prepare_start(name, facts)
+            except LxcError as error:
+                outcomes[name] = error
+        if not plans:
+            return
+        found = launch.launch(list(plans.values()), plan.monitor_folders(facts),
+                              [locks[name].fd for name in plans], timeout)
+        for name, error in found.items():
+            outcomes[name] = error or {"changed": True,
+                                       "warnings": plans[name]["cgroups"]["warnings"]}
+            if error:
+                _reconcile(name, error)
+
+    return _locked(names, run)
+
+
+def _prepare_start(name: str, facts: host.Host) -> dict[str, Any]:
+    """Plan it and write down, before the first side effect, what is going to be made."""
+    definition = store.need_definition(name)
+    host.check_rootfs(definition["rootfs"])
+    host.check_links(definition)
+    made = plan.make_plan(definition, host.read_manifest(definition["rootfs"]), facts)
+    recorded = store.read_state(name) or {}
+    made["stale"] = [link for link in recorded.get("links") or [] if link in made["links"]]
+    store.make_folder(store.run_folder(name) + "/rootfs")
+    store.write_json(store.run_folder(name) + "/plan.json", made)
+    store.write_state(name, {
+        "version": 1, "name": name, "state": "STARTING", "init": None, "monitor": None,
+        "cgroups": made["cgroups"]["all"], "links": made["links"], "exit": None, "error": None})
+    store.event(name, "STARTING")
+    return made
+
+
+def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outcomes:
+    """Ask init to end, and end it after ``timeout`` seconds, or at once with ``kill``.
+
+    :returns: by name: changed; killed and, where it was, why; seconds; exit (of init)
+    """
+    def run(locks: dict[str, store.Lock], outcomes: Outcomes) -> None:
+        waiting: dict[int, tuple[str, dict[str, Any]]] = {}
+        began = time.monotonic()
+        for name, lock in locks.items():
+            try:
+                if store.read_definition(name) is None and store.read_state(name) is None:
+                    store.need_definition(name)
+                status = _reconcile(name)
+                pidfd = processes.open_pidfd(status["recorded"].get("init"))
+                if pidfd is None:
+                    outcomes[name] = {"changed": False}
+                    continue
+                lock.show("STOPPING")
+                store.event(name, "STOPPING")
+                outcome = {"changed": True, "killed": ""}
+                outcomes[name] = outcome
+                outcome["killed"] = "it was asked for" if kill else _ask_to_end(name, status)
+                if outcome["killed"]:
+                    _end(pidfd, status["recorded"])
+                waiting[pidfd] = (name, status["recorded"])
+            except LxcError as error:
+                outcomes[name] = error
+        _wait_for_ends(waiting, outcomes, began, timeout)
+
+    return _locked(names, run)
+
+
+def _ask_to_end(name: str, status: dict[str, Any]) -> str:
+    """Send the signal that its init takes as the wish to halt.
+
+    :returns: why there is no point in waiting, "" where there is one
+    """
+    definition = store.read_definition(name) or {}
+    pid = status["pid"]
+    number = halt_signal(definition, pid)
+    if status["state"] == "FROZEN":
+        return "it is frozen"
+    if not processes.catches(pid, number):
+        return "its init does not handle %s" % signal_name(number)
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+    return ""
+
+
+def halt_signal(definition: dict[str, Any], pid: int) -> int:
+    """What the definition says, else what the init that runs is known to take."""
+    if definition.get("halt_signal"):
+        return processes.signal_number(definition["halt_signal"])
+    try:
+        with open("/proc/%d/comm" % pid, encoding="utf-8", errors="replace") as stream:
+            comm = stream.read().strip()
+    except OSError:
+        comm = ""
+    if comm == "systemd":
+        return int(signal.SIGRTMIN) + 3
+    if comm == "init":  # sysvinit's inittab: powerfail
+        return int(signal.SIGPWR)
+    return int(signal.SIGTERM)
+
+
+def signal_name(number: int) -> str:
+    """SIGTERM, or SIGRTMIN+3."""
+    if number >= signal.SIGRTMIN:
+        return "SIGRTMIN+%d" % (number - signal.SIGRTMIN)
+    return signal.Signals(number).name
+
+
+def _end(pidfd: int, recorded: dict[str, Any]) -> None:
+    for path in recorded.get("cgroups") or []:
+        cleanup.thaw(path)
+    processes.send_signal(pidfd, signal.SIGKILL)
+    for path in recorded.get("cgroups") or []:
+        if os.path.exists(path + "/cgroup.kill"):
+            cgroup_tree.kill(path)  # reaches what v2 has frozen
+
+
+def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Outcomes,
+                   began: float, timeout: float) -> None:
+    """Wait for each init, then for its monitor to have cleaned up; do that where there is none."""
+    deadline = began + timeout
+    killed = False
+    ended: list[str] = []
+    while waiting:
+        gone = processes.wait_ended(list(waiting), deadline - time.monotonic())
+        for pidfd in gone:
+            name, _recorded = waiting.pop(pidfd)
+            os.close(pidfd)
+            ended.append(name)
+        if gone:
+            continue
+        if killed:
+            for pidfd, (name, _recorded) in waiting.items():
+                os.close(pidfd)
+                outcomes[name] = LxcError(
+                    "stop container", name, errno.ETIMEDOUT, detail="it outlives SIGKILL",
+                    hint="A process may hang in the kernel: see its /proc/PID/stack.")
+            break
+        for pidfd, (name, recorded) in waiting.items():
+            outcome = outcomes[name]
+            if isinstance(outcome, dict) and not outcome["killed"]:
+                outcome["killed"] = "it did not end within %g s" % timeout
+            _end(pidfd, recorded)
+        killed, deadline = True, time.monotonic() + 10
+    for name in ended:
+        outcome = outcomes[name]
+        try:
+            status = _settle(name, time.monotonic() + 15)
+            if isinstance(outcome, dict):
+                outcome["exit"] = status["exit"]
+                outcome["seconds"] = round(time.monotonic() - began, 3)
+        except LxcError as error:
+            outcomes[name] = error
+
+
+def restart(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outcomes:
+    """Stop what runs, then start all."""
+    stopped = stop(names, timeout, kill)
+    started = start([n for n in names if not isinstance(stopped[n], LxcError)], timeout)
+    outcomes: Outcomes = {}
+    for name in names:
+        before, after = stopped[name], started.get(name)
+        if isinstance(before, LxcError) or isinstance(after, LxcError) or after is None:
+            outcomes[name] = before if after is None else after
+        else:
+            outcomes[name] = {**before, **after, "changed": True}
+    return outcomes
+
+
+def destroy(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
+    """End and forget containers, with every leftover; the root file system stays.
+
+    :returns: by name: changed
+    """
+    def run(locks: dict[str, store.Lock], outcomes: Outcomes) -> None:
+        for name in locks:
+            try:
+                there = os.path.lexists(store.folder(name))
+                there |= store.read_state(name) is not None
+                status = _reconcile(name)
+                if status["recorded"].get("cgroups"):
+                    problem = cleanup.finish(name, status["recorded"], None)
+                    if problem:
+                        raise problem
+                _remove_folders(name)
+                outcomes[name] = {"changed": there}
+            except LxcError as error:
+                outcomes[name] = error
+
+    running = [n for n in names if os.path.lexists(store.run_folder(n) + "/state.json")]
+    stopped = stop(running, timeout, kill=True)
+    failed: Outcomes = {n: o for n, o in stopped.items() if isinstance(o, LxcError)}
+    return {**_locked([n for n in names if n not in failed], run), **failed}
+
+
+def _remove_folders(name: str) -> None:
+    for path in (store.folder(name), store.run_folder(name)):
+        if os.path.ismount(path + "/rootfs"):
+            raise LxcError("remove", path, errno.EBUSY, "Unmount it first.",
+                           "something is mounted on its rootfs")
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise LxcError.from_os("remove", path, error) from error
+
+
+def _reconcile(name: str, error: LxcError | None = None) -> dict[str, Any]:
+    """Finish what a process that died has left behind. The container's lock is held.
+
+    :param error: of a start that has just failed
+    :returns: the container's status after that
+    """
+    status = _settle(name, time.monotonic() + 15)
+    recorded = status["recorded"]
+    if recorded and not status["pid"] and (recorded.get("state") != "STOPPED"
+                                           or recorded.get("cgroups")):
+        problem = cleanup.finish(name, recorded, None, error.to_dict() if error else None)
+        if problem:
+            raise problem
+        status = observe.status(name)
+    return status
+
+
+def _settle(name: str, deadline: float) -> dict[str, Any]:
+    """The status, once a monitor whose init has ended has cleaned up; it writes the state."""
+    while True:
+        status = observe.status(name)
+        if status["pid"] or not store.monitor_is_alive(name):
+            break
+        if time.monotonic() > deadline:
+            raise LxcError("wait for the monitor of", name, errno.ETIMEDOUT,
+                           "It is process %d." % status["monitor_pid"],
+                           "it has not cleaned up after its container")
+        time.sleep(_PAUSE)
+    status = observe.status(name)
+    recorded = status["recorded"]
+    if recorded and not status["pid"] and recorded.get("state") == "RUNNING":
+        problem = cleanup.finish(name, recorded, None)  # its monitor was killed
+        if problem:
+            raise problem
+        status = observe.status(name)
+    return status
+
+
+def _locked(names: list[str], run: Callable[[dict[str, store.Lock], Outcomes], None]
+            ) -> Outcomes:
+    """Do something with the locks of all that can be locked held, always in the same order."""
+    outcomes: Outcomes = {}
+    locks: dict[str, store.Lock] = {}
+    try:
+        for name in sorted(set(names)):
+            try:
+                locks[name] = store.Lock(name, _LOCK_TIMEOUT)
+            except LxcError as error:
+                outcomes[name] = error
+        if locks:
+            run(locks, outcomes)
+    finally:
+        for name, lock in locks.items():
+            lock.release()
+            _forget_empty(name)
+    return {name: outcomes[name] for name in names}
+
+
+def _forget_empty(name: str) -> None:
+    """A lock of what does not exist leaves no folder."""
+    path = store.run_folder(name)
+    try:
+        if os.listdir(path) == ["lock"] and not os.path.exists(store.folder(name)):
+            shutil.rmtree(path, ignore_errors=True)
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A definition and a host's facts to a launch plan: plain JSON, everything decided. Pure.
+
+What follows is only carried out: the starter makes control groups, stages the root file system and
+its binds as the host's root, and init does the rest from inside its namespaces (architecture.md).
+"""
+from __future__ import annotations
+
+from .._kernel import capabilities, device_filter, seccomp
+from .._kernel.errors import LxcError
+from . import cgroup_values, defaults, store
+from .host import TREE, host_link_name
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .host import Host
+
+DEFAULT_COMMAND = ["/sbin/init"]
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MONITORS = ".monitors"  # no container's name begins with a dot
+_ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
+_WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
+_KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
+_KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
+
+
+def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) -> dict[str, Any]:
+    """Everything that a start does, in the order of its parts.
+
+    :param manifest: what lxc_rootfs wrote beside the root file system, {} where it did not
+    :raises LxcError: where this host lacks what the definition asks for
+    """
+    name = definition["name"]
+    own_network = definition["networks"] is not None
+    namespaces = ["mnt", "pid", "ipc", "cgroup"]
+    if definition["hostname"] is not None:
+        namespaces.append("uts")
+    if own_network:
+        namespaces.append("net")
+    if not definition["privileged"]:
+        namespaces.append("user")
+    for namespace in namespaces:
+        if namespace not in host.namespaces:
+            raise LxcError("plan the start of", name, detail="this kernel has no %s namespaces"
+                           % namespace, hint="lxc_host_info says what is missing, and the remedy.")
+    groups = _plan_cgroups(definition, host)
+    staged, late = _plan_mounts(definition, manifest)
+    plan: dict[str, Any] = {
+        "version": 1, "name": name, "namespaces": namespaces,
+        "run": store.run_folder(name), "log": store.folder(name) + "/console.log",
+        "ids": definition["idmap"],
+        "cgroups": groups,
+        "rootfs": definition["rootfs"],
+        # Device nodes of the tree itself would be the host's devices.
+        "rootfs_options": [] if definition["privileged"] else ["nodev"],
+        "staged": staged,
+        "kernel": _kernel_mounts(definition, host, own_network),
+        "late": late,
+        "nodes": list(defaults.DEVICE_NODES),
+        "masked": list(defaults.MASKED), "read_only": list(defaults.READ_ONLY),
+        "networks": _plan_networks(definition),
+        "loopback": own_network,
+        "hostname": definition["hostname"],
+        "sysctls": sorted(definition["sysctls"].items()),
+        "rlimits": sorted((name, *pair) for name, pair in definition["rlimits"].items()),
+        "capabilities": _capabilities(definition),
+        "no_new_privs": definition["no_new_privs"],
+        "seccomp": _seccomp(definition, host),
+        "argv": definition["command"] or manifest.get("command") or DEFAULT_COMMAND,
+        "environment": {"PATH": DEFAULT_PATH, "container": "lxc", "TERM": "linux",
+                        **definition["environment"]},
+        "cwd": definition["cwd"], "uid": definition["uid"], "gid": definition["gid"],
+    }
+    plan["links"] = [network["host_name"] for network in plan["networks"]]
+    return plan
+
+
+def _plan_cgroups(definition: dict[str, Any], host: Host) -> dict[str, Any]:
+    """Folders to make and to be born in, values to write, and the rules for devices."""
+    name = definition["name"]
+    values, warnings = cgroup_values.resolve(definition["cgroup"], host.v1, host.v2)
+    wanted = {controller for controller, _file, _value in values} | set(_ALWAYS)
+    unified = host.unified()
+    if unified is None:
+        wanted |= set(_WITHOUT_V2)
+    folders: dict[str, str] = {}
+    v1, cpusets = [], []
+    for hierarchy in host.hierarchies:
+        named = any(c.startswith("name=") for c in hierarchy.controllers)
+        if hierarchy.version == 1 and (named or wanted & set(hierarchy.controllers)):
+            path = "%s/%s/%s" % (hierarchy.path, TREE, name)
+            v1.append(path)
+            folders.update({controller: path for controller in hierarchy.controllers})
+            if "cpuset" in hierarchy.controllers:
+                cpusets.append(path)
+    v2 = "%s/%s/%s" % (unified, TREE, name) if unified else None
+    if v2:
+        folders.update({controller: v2 for controller in host.v2 if controller not in folders})
+    rules = [*defaults.DEFAULT_DEVICES, *definition["devices"]]
+    device_files, program = [], None
+    if "devices" in host.v1:
+        path = folders["devices"]
+        device_files = [[path + "/devices.deny", "a"],
+                        *[[path + "/devices.allow", rule] for rule in rules]]
+    elif v2:
+        program = device_filter.program([device_filter.parse_rule(r) for r in rules]).hex()
+    return {
+        "v1": v1, "v2": v2, "all": v1 + ([v2] if v2 else []), "cpusets": cpusets,
+        "enable": [[unified, "%s/%s" % (unified, TREE)], sorted(host.v2)] if v2 and host.v2 else [],
+        "files": [["%s/%s" % (folders[c], file), value] for c, file, value in values]
+        + device_files,
+        "device_program": program, "warnings": warnings,
+    }
+
+
+def monitor_folders(host: Host) -> list[str]:
+    """Where monitors live, in every hierarchy: out of the session that started them."""
+    return ["%s/%s/%s" % (h.path, TREE, MONITORS) for h in host.hierarchies]
+
+
+def _plan_mounts(definition: dict[str, Any], manifest: dict[str, Any]
+                 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What is staged by the host's root, and what init mounts after the kernel's own."""
+    staged = [{"type": "bind", "source": m["source"], "target": m["target"], "id_mapped": True,
+               "options": ["ro"] if m.get("read_only", True) else [], "create": None,
+               "optional": False} for m in manifest.get("mounts") or []]
+    late = []
+    for mount in definition["mounts"]:
+        options = [o for o in mount["options"] if o != "idmap=container"]
+        if mount["read_only"]:
+            options.append("ro")
+        planned = {"type": mount["type"], "source": mount["source"], "target": mount["target"],
+                   "id_mapped": "idmap=container" in mount["options"], "options": options,
+                   "create": mount["create"], "optional": mount["optional"]}
+        if mount["type"] in _KERNEL_TYPES or _below(mount["target"], _KERNEL_FOLDERS):
+            late.append(planned)
+        else:
+            staged.append(planned)
+    return staged, late
+
+
+def _below(path: str, folders: tuple[str, ...]) -> bool:
+    return any(path == folder or path.startswith(folder + "/") for folder in folders)
+
+
+def _kernel_mounts(definition: dict[str, Any], host: Host, own_network: bool
+                   ) -> list[dict[str, Any]]:
+    """proc, sysfs and what goes on /dev, in order; init knows what is in /dev."""
+    safe = ["nosuid", "nodev", "noexec"]
+    found = [{"type": "proc", "target": "/proc", "options": safe}]
+    if own_network or definition["privileged"]:
+        found.append({"type": "sysfs", "target": "/sys", "options": [*safe, "ro"]})
+    else:  # sysfs shows a network namespace, and this one is not the container's to show
+        found.append({"type": "bind", "source": "/sys", "target": "/sys",
+                      "options": [*safe, "ro"]})
+    found.append({"type": "tmpfs", "target": "/dev",
+                  "options": ["nosuid", "noexec", "mode=0755", "size=512k"]})
+    found.append({"type": "devpts", "target": "/dev/pts",
+                  "options": ["nosuid", "noexec", "ptmxmode=0666", "mode=0620", "gid=5"]})
+    found.append({"type": "tmpfs", "target": "/dev/shm", "options": [*safe, "mode=1777"]})
+    if host.has_mqueue:
+        found.append({"type": "mqueue", "target": "/dev/mqueue", "options": safe})
+    return found
+
+
+def _plan_networks(definition: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for index, network in enumerate(definition["networks"] or []):
+        if network["type"] != "veth":
+            continue
+        found.append({**network, "host_name": network["host_name"]
+                      or host_link_name(definition["name"], index),
+                      "gateways": [g for g in (network["gateway4"], network["gateway6"]) if g]})
+    return found
+
+
+def _capabilities(definition: dict[str, Any]) -> int:
+    keep = definition["cap_keep"]
+    names = set(defaults.DEFAULT_CAPABILITIES if keep is None else keep)
+    names |= set(definition["cap_add"])
+    return capabilities.mask(sorted(names - set(definition["cap_drop"])))
+
+
+def _seccomp(definition: dict[str, Any], host: Host) -> str | None:
+    if definition["seccomp"] == "unconfined":
+        return None
+    refused = {number: 1 for number in defaults.refused_numbers(host.machine)}  # EPERM
+    return seccomp.program(refused, defaults.NEWEST_SYSCALL, host.machine).hex()
+
+

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runtime's own copy on the host: what starts from an AnsiballZ archive can't stay in it."""
+from __future__ import annotations
+
+import hashlib
+import os
+import pkgutil
+import tempfile
+
+from .._kernel.errors import LxcError
+from . import store
+
+RUNTIME = store.STATE + "/runtime"
+PROGRAM = "fleet-lxc"
+# A unit test holds these lists against the folders.
+FILES = {
+    "_kernel": (
+        "__init__", "addresses", "capabilities", "cgroup_tree", "cgroups", "device_filter",
+        "errors", "idmaps", "mounts", "names", "netlink", "netlink_facts", "netlink_socket",
+        "processes", "seccomp", "syscalls"),
+    "_container": (
+        "__init__", "cgroup_values", "cleanup", "defaults", "host", "init", "launch", "launcher",
+        "lifecycle", "monitor", "network", "observe", "plan", "runtime", "spec", "starter",
+        "store"),
+}
+_PROGRAM_TEXT = """\
+# The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".
+import sys
+sys.path.insert(0, __file__.rpartition("/")[0])
+from fleet_lxc._container.launcher import main
+main(sys.argv[1:])
+"""
+
+
+def ensure() -> str:
+    """The program of this version's copy; written where it is not there yet.
+
+    :raises LxcError: when it can't be written
+    """
+    here = os.path.abspath(__file__)
+    if here.startswith(RUNTIME + "/"):
+        return "/".join((RUNTIME, here[len(RUNTIME) + 1:].split("/")[0], PROGRAM))
+    parent = __name__.rsplit(".", 2)[0]
+    sources = {"%s/%s.py" % (package, name): pkgutil.get_data("%s.%s" % (parent, package),
+                                                             name + ".py") or b""
+               for package, names in FILES.items() for name in names}
+    digest = hashlib.sha256()
+    for path, data in sorted(sources.items()):
+        digest.update(path.encode() + b"\0" + data)
+    digest.update(_PROGRAM_TEXT.encode())
+    folder = "%s/%s" % (RUNTIME, digest.hexdigest()[:16])
+    if not os.path.exists("%s/%s" % (folder, PROGRAM)):
+        _write(folder, sources)
+    return "%s/%s" % (folder, PROGRAM)
+
+
+def _write(folder: str, sources: dict[str, bytes]) -> None:
+    """Make the folder under another name first: a copy is there as a whole, or not."""
+    store.make_folder(RUNTIME)
+    try:
+        made = tempfile.mkdtemp(prefix=".new-", dir=RUNTIME)
+        for path, data in {PROGRAM: _PROGRAM_TEXT.encode(),
+                           **{"fleet_lxc/" + p: d for p, d in sources.items()},
+                           "fleet_lxc/__init__.py": b""}.items():
+            name = "%s/%s" % (made, path)
+            os.makedirs(os.path.dirname(name), 0o700, exist_ok=True)
+            with open(name, "wb") as stream:
+                stream.write(data)
+        try:
+            os.rename(made, folder)
+        except OSError:
+            if not os.path.exists(folder):
+                raise
+        link = RUNTIME + "/.current"
+        if os.path.lexists(link):
+            os.unlink(link)
+        os.symlink(os.path.basename(folder), link)
+        os.rename(link, RUNTIME + "/current")
+    except OSError as error:
+        raise LxcError.from_os("write the runtime's copy to", folder, error) from error

@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The starter: a short-lived process that makes a container as the host's root, then ends.
+
+What it stages, init can't change: a mount that was made outside of a user namespace is locked in
+the copy that the namespace gets (mount_namespaces(7), "Restrictions").
+"""
+from __future__ import annotations
+
+import array
+import errno
+import json
+import os
+import resource
+import signal
+import socket
+import time
+
+from .._kernel import cgroup_tree, mounts, processes, syscalls
+from .._kernel.errors import LxcError
+from . import init, network, store
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+_LARGEST = 1 << 16  # bytes of a message
+_FLAGS = {
+    "pid": syscalls.CLONE_NEWPID, "ipc": syscalls.CLONE_NEWIPC, "uts": syscalls.CLONE_NEWUTS,
+    "net": syscalls.CLONE_NEWNET, "user": syscalls.CLONE_NEWUSER,
+}
+
+
+def run(plan: dict[str, Any], monitor: dict[str, Any], to_monitor: socket.socket,
+        report: socket.socket, worker: socket.socket | None) -> NoReturn:
+    """Start the container, tell the launcher and the monitor, end the process."""
+    name = plan["name"]
+    try:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        pid, fds = _start(plan, worker)
+        store.write_state(name, {
+            "version": 1, "name": name, "state": "RUNNING", "init": processes.identity(pid),
+            "monitor": monitor, "cgroups": plan["cgroups"]["all"], "links": plan["links"],
+            "exit": None, "error": None, "started": time.time(), "namespaces": plan["namespaces"],
+            "ids": plan["ids"]})
+        store.event(name, "RUNNING", pid=pid)
+        to_monitor.sendmsg([b"%d" % pid], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                            array.array("i", fds))])
+        report.send(json.dumps({"name": name}).encode())
+    except BaseException as error:
+        if not isinstance(error, LxcError):
+            error = LxcError("start container", name, detail=repr(error))
+        to_monitor.send(b"E" + json.dumps(error.to_dict()).encode())
+    finally:
+        os._exit(0)
+
+
+def _start(plan: dict[str, Any], worker: socket.socket | None) -> tuple[int, list[int]]:
+    """:returns: init's pid; its pidfd, and both ends of its console"""
+    _make_cgroups(plan["cgroups"])
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        # The stage shows nowhere else; what the host mounts later still comes in.
+        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
+    except OSError as error:
+        raise LxcError.from_os("make a mount namespace for", plan["name"], error) from error
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid, pidfd = _clone(plan)
+    if pid == 0:
+        ours.close()
+        init.run(plan, theirs)  # does not return
+    theirs.close()
+    if plan["ids"]:
+        _write_maps(pid, plan["ids"])
+    asked = None
+    if plan["networks"] and worker is not None:
+        asked = network.ask(worker, plan["name"], plan["networks"], plan["stale"],
+                            os.open("/proc/%d/ns/net" % pid, os.O_RDONLY | os.O_CLOEXEC))
+    _stage(plan, pid)
+    if asked is not None:
+        network.answer(asked)
+    return pid, [pidfd, *_let_go(plan, ours, pid)]
+
+
+def _make_cgroups(groups: dict[str, Any]) -> None:
+    for path in groups["all"]:
+        if not cgroup_tree.make(path) and cgroup_tree.pids(path):
+            raise LxcError("make control group", path, errno.EBUSY,
+                           "End them, or choose another name for the container.",
+                           "processes that are not the container's are in it")
+    if groups["enable"]:
+        folders, controllers = groups["enable"]
+        for folder in folders:
+            _enable(folder, controllers)
+    for path in groups["cpusets"]:
+        cgroup_tree.inherit_cpuset(path)
+    for path, value in groups["files"]:
+        cgroup_tree.write(path, value)
+    if groups["device_program"]:
+        program = syscalls.bpf_load_device_program(bytes.fromhex(groups["device_program"]))
+        folder = os.open(groups["v2"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            syscalls.bpf_attach_device_program(folder, program)
+        finally:
+            os.close(program)
+            os.close(folder)
+
+
+def _enable(folder: str, controllers: list[str]) -> None:
+    """Hand controllers of v2 on to the folders below."""
+    file = folder + "/cgroup.subtree_control"
+    missing = set(controllers) - set((cgroup_tree.read(file) or "").split())
+    if missing:
+        cgroup_tree.write(file, " ".join("+" + name for name in sorted(missing)))
+
+
+def _clone(plan: dict[str, Any]) -> tuple[int, int]:
+    flags = syscalls.CLONE_PARENT
+    for name in plan["namespaces"]:
+        flags |= _FLAGS.get(name, 0)
+    v2 = plan["cgroups"]["v2"]
+    folder = os.open(v2, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if v2 else None
+    try:
+        return syscalls.clone(flags, folder)
+    except OSError as error:
+        hint = ""
+        if error.errno == errno.ENOSPC:
+            hint = "A limit of namespaces is reached: see /proc/sys/user."
+        elif error.errno == errno.EAGAIN:
+            hint = "A limit of processes is reached: see pids.max."
+        raise LxcError.from_os("make the namespaces of", plan["name"], error, hint) from error
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
+def _write_maps(pid: int, ids: dict[str, int]) -> None:
+    line = "0 %d %d" % (ids["first"], ids["size"])
+    for name in ("uid_map", "gid_map"):
+        cgroup_tree.write("/proc/%d/%s" % (pid, name), line)
+
+
+def _stage(plan: dict[str, Any], pid: int) -> None:
+    """The root file system with its binds, under their id maps, on a folder of this namespace."""
+    users = (os.open("/proc/%d/ns/user" % pid, os.O_RDONLY | os.O_CLOEXEC)
+             if plan["ids"] else None)
+    path = plan["rootfs"]
+    try:
+        source = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        # Recursive only where there is nothing to hide: the host's own root has all its mounts.
+        tree = mounts.bind(source, "", plan["rootfs_options"], users, recursive=False)
+    except OSError as error:
+        raise _bind_error("mount the root file system", path, error, users) from error
+    stage = plan["run"] + "/rootfs"
+    mounts.attach(tree, os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    root = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    for mount in plan["staged"]:
+        _stage_mount(mount, source, root, users, plan["ids"])
+    os.close(source)
+    os.close(root)
+    if users is not None:
+        os.close(users)
+
+
+def _stage_mount(mount: dict[str, Any], plain_root: int, root: int, users: int | None,
+                 ids: dict[str, int] | None) -> None:
+    target = mount["target"]
+    subject = "%s on %s" % (mount["source"] or mount["type"], target)
+    try:
+        if mount["create"]:
+            mounts.make_target(plain_root, target, mount["create"])
+        if mount["type"] == "tmpfs":
+            owner = ["uid=%d" % ids["first"], "gid=%d" % ids["first"]] if ids else []
+            tree = mounts.new("tmpfs", [*owner, *mount["options"]])
+        else:
+            source = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)
+            tree = mounts.bind(source, "", mount["options"],
+                               users if mount["id_mapped"] else None)
+            os.close(source)
+        mounts.attach(tree, mounts.open_in_root(root, target))
+    except OSError as error:
+        if mount["optional"]:
+            return
+        raise _bind_error("mount", subject, error,
+                          users if mount["id_mapped"] else None) from error
+
+
+def _bind_error(doing: str, subject: str, error: OSError, users: int | None) -> LxcError:
+    hint = ""
+    if error.errno == errno.EINVAL and users is not None:
+        hint = ("Its file system, or this kernel (older than 5.12), has no id-mapped mounts: use "
+                "another file system such as ext4 or xfs, or write 'privileged: true'.")
+    elif error.errno == errno.ENOENT:
+        hint = "Make what is missing, or say 'create' or 'optional' for the mount."
+    elif error.errno == errno.ENOTDIR:
+        hint = "A folder goes on a folder, a file on a file."
+    return LxcError.from_os(doing, subject, error, hint)
+
+
+def _let_go(plan: dict[str, Any], link: socket.socket, pid: int) -> list[int]:
+    """Let init go on, and wait until it has become the container's program.
+
+    :returns: both ends of the console
+    """
+    fds = array.array("i")
+    link.send(b"go")
+    last = b""
+    while True:
+        data, control, _flags, _address = link.recvmsg(
+            _LARGEST, socket.CMSG_SPACE(2 * fds.itemsize))
+        for _level, _kind, payload in control:
+            fds.frombytes(payload)
+        if data[:1] == b"E":
+            raise LxcError.from_dict(json.loads(data[1:]))
+        if data == b"limits":
+            _set_limits(pid, plan["rlimits"])
+            link.send(b"go")
+        if not data:  # its end was closed by exec, or by its death
+            if last != b"exec":
+                raise LxcError("start container", plan["name"],
+                               detail="its first process was killed while it prepared",
+                               hint="Its memory limit may be too low for a start: 16M do.")
+            return list(fds)
+        last = data
+
+
+def _set_limits(pid: int, limits: list[list[Any]]) -> None:
+    for name, soft, hard in limits:
+        try:
+            resource.prlimit(pid, getattr(resource, "RLIMIT_" + name.upper()), (soft, hard))
+        except (OSError, ValueError) as error:
+            raise LxcError("set the limit %s to" % name, "%s:%s" % (soft, hard),
+                           getattr(error, "errno", None) or errno.EINVAL,
+                           "Above the host's own hard limit it needs CAP_SYS_RESOURCE."
+                           ) from error

@@ -1,0 +1,269 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is on the disk: definitions, state, locks and the stream of events (DESIGN.md).
+
+Root only, and each file replaced as a whole. State lies under /run, which is empty after a boot.
+"""
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import time
+
+from .._kernel import processes
+from .._kernel.errors import LxcError
+from .._kernel.names import check_name
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+STATE = "/var/lib/fleet-lxc"
+CONTAINERS = STATE + "/containers"
+RUN = "/run/fleet-lxc"
+EVENTS = RUN + "/events"
+_PAUSE = 0.02  # seconds between two tries for a lock
+
+
+def folder(name: str) -> str:
+    """Where the definition and the console's log are."""
+    return "%s/%s" % (CONTAINERS, name)
+
+
+def run_folder(name: str) -> str:
+    """Where state, plan and locks are while this boot lasts."""
+    return "%s/%s" % (RUN, name)
+
+
+def names() -> list[str]:
+    """Every defined container, sorted."""
+    try:
+        found = os.listdir(CONTAINERS)
+    except FileNotFoundError:
+        return []
+    return sorted(n for n in found if os.path.exists("%s/%s/definition.json" % (CONTAINERS, n)))
+
+
+def make_folder(path: str) -> None:
+    """A folder for root alone, and those above it."""
+    try:
+        os.makedirs(path, 0o700, exist_ok=True)
+    except OSError as error:
+        raise LxcError.from_os("make folder", path, error, _space_hint(error)) from error
+
+
+def read_json(path: str) -> dict[str, Any] | None:
+    """The file as a dict, None where there is none.
+
+    :raises LxcError: for one that can't be read, or is no JSON object
+    """
+    try:
+        with open(path, encoding="utf-8") as stream:
+            found = json.load(stream)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise LxcError.from_os("read", path, error) from error
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise LxcError("read", path, detail="it is damaged: not a JSON object",
+                       hint="Remove the file, or restore it from a backup.")
+    return found
+
+
+def write_json(path: str, data: dict[str, Any]) -> None:
+    """Replace the file in one step, and see that it is on the disk.
+
+    :raises LxcError: when it can't be; the old file is still there then
+    """
+    temporary = path + ".new"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC,
+                     0o600)
+        try:
+            text = json.dumps(data, separators=(",", ":"), sort_keys=True).encode()
+            while text:
+                text = text[os.write(fd, text):]
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+        parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)
+    except OSError as error:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        raise LxcError.from_os("write", path, error, _space_hint(error)) from error
+
+
+def _space_hint(error: OSError) -> str:
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return "Make room on the file system of %s: see df(1)." % STATE if error.errno in full else ""
+
+
+def read_definition(name: str) -> dict[str, Any] | None:
+    """The definition, None where no container has that name."""
+    check_name(name)
+    return read_json(folder(name) + "/definition.json")
+
+
+def need_definition(name: str) -> dict[str, Any]:
+    """The definition.
+
+    :raises LxcError: where no container has that name
+    """
+    definition = read_definition(name)
+    if definition is None:
+        raise LxcError("find container", name, errno.ENOENT,
+                       "Define it with lxc_container; lxc_container_info lists what there is.",
+                       "it is not defined")
+    return definition
+
+
+def write_definition(name: str, definition: dict[str, Any]) -> None:
+    """Keep the definition."""
+    make_folder(folder(name))
+    write_json(folder(name) + "/definition.json", definition)
+
+
+def read_state(name: str) -> dict[str, Any] | None:
+    """What was last written of the container's life, None where it had none in this boot."""
+    return read_json(run_folder(name) + "/state.json")
+
+
+def write_state(name: str, state: dict[str, Any]) -> None:
+    """Keep what is known of the container's life."""
+    write_json(run_folder(name) + "/state.json", state)
+
+
+def event(name: str, state: str, **facts: Any) -> None:
+    """Append one line to the host's stream of events, in one write.
+
+    A stream that can't be written is no reason to fail what it tells of.
+    """
+    line = json.dumps({"time": round(time.time(), 6), "container": name, "state": state, **facts},
+                      separators=(",", ":"))
+    try:
+        fd = os.open(EVENTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, line.encode() + b"\n")
+        finally:
+            os.close(fd)
+    except OSError:
+        pass
+
+
+def monitor_is_alive(name: str) -> bool:
+    """Whether a process holds the monitor's lock, which it does for life."""
+    try:
+        fd = os.open(run_folder(name) + "/monitor.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+class HostLock:
+    """Held while definitions are written: two tasks must not choose the same range of ids."""
+
+    def __enter__(self) -> HostLock:
+        make_folder(CONTAINERS)
+        self._fd = os.open(CONTAINERS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return self
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    os.close(self._fd)
+                    raise LxcError("wait 60 s for the lock of", CONTAINERS, errno.ETIMEDOUT,
+                                   "Another task defines containers: see fuser(1).") from None
+            time.sleep(_PAUSE)
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        os.close(self._fd)
+
+
+class Lock:
+    """One operation on one container at a time; says meanwhile what it is about.
+
+    :param state: what observers see as the container's state while it is held, "" for none
+    :param timeout: seconds
+    :raises LxcError: naming the process that holds it, after ``timeout``
+    """
+
+    def __init__(self, name: str, timeout: float, state: str = "") -> None:
+        check_name(name)
+        self.name = name
+        self.path = run_folder(name) + "/lock"
+        self.fd = self._acquire(time.monotonic() + timeout, timeout)
+        self.show(state)
+
+    def show(self, state: str) -> None:
+        """What observers see from now on as the container's state, "" for what it is."""
+        text = json.dumps({"state": state, "by": processes.identity(os.getpid())}).encode()
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, text, 0)
+
+    def _acquire(self, deadline: float, timeout: float) -> int:
+        while True:
+            make_folder(os.path.dirname(self.path))
+            try:
+                fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:  # the folder was removed in between
+                continue
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever held it may have removed the file, and with it what others lock.
+                if os.stat(self.path).st_ino == os.fstat(fd).st_ino:
+                    return fd
+                os.close(fd)
+                continue
+            except FileNotFoundError:
+                os.close(fd)
+                continue
+            except BlockingIOError:
+                os.close(fd)
+            if time.monotonic() > deadline:
+                holder = (lock_holder(self.name) or {}).get("by") or {}
+                raise LxcError("wait %g s for the lock of" % timeout, self.name, errno.ETIMEDOUT,
+                               "Another operation on it is running: process %s."
+                               % holder.get("pid", "unknown"))
+            time.sleep(_PAUSE)
+
+    def release(self) -> None:
+        """Let go; a second time does nothing."""
+        if self.fd >= 0:
+            try:
+                os.ftruncate(self.fd, 0)
+            except OSError:
+                pass
+            os.close(self.fd)
+            self.fd = -1
+
+
+def lock_holder(name: str) -> dict[str, Any] | None:
+    """What the operation that holds the container's lock says of itself, None where none does."""
+    try:
+        with open(run_folder(name) + "/lock", encoding="utf-8") as stream:
+            found = json.load(stream)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and processes.is_alive(found.get("by")) else None

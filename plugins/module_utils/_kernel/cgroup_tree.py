@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Folders of a control group hierarchy: made, filled, ended, removed (cgroups(7))."""
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+
+from .errors import LxcError
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds
+
+
+def make(path: str) -> bool:
+    """A folder and those above it; what is there already stays.
+
+    :returns: whether it is new
+    """
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        make(os.path.dirname(path))
+        return make(path)
+    except OSError as error:
+        hint = ("Control groups are mounted read-only here: see mount(8) for /sys/fs/cgroup."
+                if error.errno == errno.EROFS else "")
+        raise LxcError.from_os("make control group", path, error, hint) from error
+    return True
+
+
+def write(path: str, value: str) -> None:
+    """One value into one file, in one write as the kernel wants it."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
+    except OSError as error:
+        hint = ""
+        if error.errno == errno.ENOENT:
+            hint = "This kernel's control groups have no file of that name."
+        elif error.errno in (errno.EINVAL, errno.ERANGE):
+            hint = "The kernel does not take this value."
+        raise LxcError.from_os("write %s to" % value, path, error, hint) from error
+
+
+def read(path: str) -> str | None:
+    """The content of a file of a control group, None where there is none."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as stream:
+            return stream.read().strip()
+    except OSError:
+        return None
+
+
+def inherit_cpuset(path: str) -> None:
+    """A new v1 cpuset takes no process before it has processors and memory nodes."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if read("%s/%s" % (path, name)) == "":
+            parent = os.path.dirname(path)
+            if read("%s/%s" % (parent, name)) == "":
+                inherit_cpuset(parent)
+            write("%s/%s" % (path, name), read("%s/%s" % (parent, name)) or "0")
+
+
+def pids(path: str) -> list[int]:
+    """Every process in the folder and below it."""
+    found: list[int] = []
+    for folder, _names, _files in os.walk(path):
+        found += [int(word) for word in (read(folder + "/cgroup.procs") or "").split()]
+    return found
+
+
+def kill(path: str) -> None:
+    """SIGKILL for every process in the folder and below it; frozen ones die when thawed."""
+    try:
+        fd = os.open(path + "/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)  # v2, Linux 5.14
+    except OSError:
+        for pid in pids(path):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        return
+    try:
+        os.write(fd, b"1")
+    finally:
+        os.close(fd)
+
+
+def remove(path: str, deadline: float) -> None:
+    """Remove the folder and what is below it, as soon as its processes are gone.
+
+    :param deadline: of time.monotonic(), after which what is still in there is an error
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            os.rmdir(path)
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise LxcError.from_os("remove control group", path, error) from error
+            for folder, names, _files in os.walk(path, topdown=False):
+                for name in names:
+                    _try_rmdir("%s/%s" % (folder, name))
+            if time.monotonic() > deadline:
+                raise LxcError("remove control group", path, errno.EBUSY,
+                               detail="processes in it: %s" % (pids(path) or "none"),
+                               hint="A process may hang in the kernel: see its /proc/PID/stack."
+                               ) from None
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _try_rmdir(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except OSError:
+        pass
