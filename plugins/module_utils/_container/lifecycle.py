@@ -53,11 +53,11 @@ def start(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
             return
         found = launch.launch(list(plans.values()), plan.monitor_folders(facts),
                               [locks[name].fd for name in plans], timeout)
-        for name, error in found.items():
-            outcomes[name] = error or {"changed": True,
-                                       "warnings": plans[name]["cgroups"]["warnings"]}
-            if error:
-                _reconcile(name, error)
+        for name, problem in found.items():
+            outcomes[name] = problem or {"changed": True,
+                                         "warnings": plans[name]["cgroups"]["warnings"]}
+            if problem:
+                _reconcile(name, problem)
 
     return _locked(names, run)
 
@@ -69,6 +69,7 @@ def _prepare_start(name: str, facts: host.Host) -> dict[str, Any]:
     host.check_links(definition)
     made = plan.make_plan(definition, host.read_manifest(definition["rootfs"]), facts)
     recorded = store.read_state(name) or {}
+    made["definition"] = definition  # which a later task compares with the one that is stored
     made["stale"] = [link for link in recorded.get("links") or [] if link in made["links"]]
     store.make_folder(store.run_folder(name) + "/rootfs")
     store.write_json(store.run_folder(name) + "/plan.json", made)

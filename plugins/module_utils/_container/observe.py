@@ -23,10 +23,10 @@ def status(name: str) -> dict[str, Any]:
     recorded = store.read_state(name) or {}
     found = {"state": "STOPPED", "pid": 0, "monitor_pid": 0, "exit": recorded.get("exit"),
              "error": recorded.get("error"), "recorded": recorded}
-    init = recorded.get("init")
-    if processes.is_alive(recorded.get("monitor")):
-        found["monitor_pid"] = recorded["monitor"]["pid"]
-    if processes.is_alive(init):
+    init, monitor = recorded.get("init"), recorded.get("monitor")
+    if monitor and processes.is_alive(monitor):
+        found["monitor_pid"] = monitor["pid"]
+    if init and processes.is_alive(init):
         found["pid"] = init["pid"]
         found["state"] = "FROZEN" if frozen(recorded.get("cgroups") or []) else "RUNNING"
     holder = store.lock_holder(name)

@@ -12,6 +12,10 @@ import tempfile
 from .._kernel.errors import LxcError
 from . import store
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import launcher  # noqa: F401  (so that AnsiballZ packs it, with all that it imports)
+
 RUNTIME = store.STATE + "/runtime"
 PROGRAM = "fleet-lxc"
 # A unit test holds these lists against the folders.

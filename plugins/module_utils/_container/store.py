@@ -83,8 +83,8 @@ def write_json(path: str, data: dict[str, Any]) -> None:
     """
     temporary = path + ".new"
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC,
-                     0o600)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+                     | os.O_CLOEXEC, 0o600)
         try:
             text = json.dumps(data, separators=(",", ":"), sort_keys=True).encode()
             while text:

@@ -1,0 +1,266 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Ansible side of lxc_container."""
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._container import host, lifecycle, observe, plan, store
+from .._container.spec import OPTIONS, changes, make_definition, needs_restart
+from .._kernel.errors import LxcError
+from .._kernel.names import check_name
+
+if t.TYPE_CHECKING:
+    from .runner import Request
+
+_DEFINITION: dict[str, t.Any] = {key: option.argument for key, option in OPTIONS.items()}
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "name": {"type": "str"},
+    "containers": {"type": "list", "elements": "dict", "options": {
+        "name": {"type": "str", "required": True}, **_DEFINITION}},
+    "state": {"type": "str", "choices": ["present", "started", "absent"], "default": "present"},
+    "timeout": {"type": "int", "default": 30},
+    **_DEFINITION,
+}
+
+
+def requested(params: dict[str, t.Any]) -> list[tuple[str, dict[str, t.Any]]]:
+    """Each container's name and its options, those of the task where its item has none.
+
+    :raises LxcError: for a name that is there twice
+    """
+    shared = {key: params.get(key) for key in OPTIONS}
+    if params.get("name") is not None:
+        return [(params["name"], shared)]
+    found: dict[str, dict[str, t.Any]] = {}
+    for item in params.get("containers") or []:
+        name = item["name"]
+        if name in found:
+            raise LxcError("use as option of containers:", name, detail="it is listed twice",
+                           hint="List each container once.")
+        found[name] = {key: shared[key] if item.get(key) is None else item[key]
+                       for key in OPTIONS}
+    return list(found.items())
+
+
+def handle(request: Request) -> dict[str, t.Any]:
+    """Make the containers what the task says: check all, then act on all, then report each."""
+    state = request.params["state"]
+    wanted = requested(request.params)
+    if state == "absent":
+        items = [_Item(name) for name, _options in wanted]
+        for item in items:
+            _attempt(item, lambda i: check_name(i.name))
+            _attempt(item, _look)
+        _remove(items, request)
+    else:
+        items = _define(wanted, request, state == "started")
+        if state == "started":
+            _start(items, request)
+    for item in items:
+        if item.warnings and not item.error:
+            for warning in item.warnings:
+                request.warn("%s: %s" % (item.name, warning))
+    results = [item.result() for item in items]
+    outcome: dict[str, t.Any] = {
+        "changed": any(result["changed"] for result in results), "containers": results,
+        "diff": {"before": {i.name: i.before for i in items},
+                 "after": {i.name: i.after for i in items}}}
+    if request.params.get("name") is not None:
+        outcome["container"] = results[0]
+    failed = [item for item in items if item.error]
+    if failed:
+        outcome.update(failed[0].error.to_dict() if failed[0].error else {}, failed=True)
+        outcome["msg"] = "; ".join(str(item.error) if len(items) == 1
+                                   else "%s: %s" % (item.name, item.error) for item in failed)
+    return outcome
+
+
+class _Item:
+    """One container on its way through the task."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.error: LxcError | None = None
+        self.stored: dict[str, t.Any] | None = None
+        self.definition: dict[str, t.Any] | None = None
+        self.changes: dict[str, list[t.Any]] = {}
+        self.state = "ABSENT"
+        self.pid = 0
+        self.actions: list[str] = []
+        self.warnings: list[str] = []
+        self.pending_restart = False
+        self.before: dict[str, t.Any] = {"state": "ABSENT"}
+        self.after: dict[str, t.Any] = {"state": "ABSENT"}
+
+    def result(self) -> dict[str, t.Any]:
+        """What the task reports of it."""
+        found: dict[str, t.Any] = {
+            "name": self.name, "changed": bool(self.actions), "state": self.state, "pid": self.pid,
+            "definition": self.definition, "changes": sorted(self.changes),
+            "pending_restart": self.pending_restart, "actions": self.actions}
+        if self.error:
+            found.update(failed=True, msg=str(self.error), error=self.error.to_dict())
+        return found
+
+
+def _attempt(item: _Item, step: t.Callable[[_Item], None]) -> None:
+    """One bad item neither hides nor undoes the others."""
+    if item.error is None:
+        try:
+            step(item)
+        except LxcError as error:
+            item.error = error
+
+
+def _look(item: _Item) -> None:
+    item.stored = item.definition = store.read_definition(item.name)
+    status = observe.status(item.name)
+    if item.stored is not None or status["recorded"]:
+        item.state, item.pid = status["state"], status["pid"]
+    item.before = _shown(item.stored, item.state)
+    item.after = item.before
+
+
+def _shown(definition: dict[str, t.Any] | None, state: str) -> dict[str, t.Any]:
+    """A side of the diff."""
+    return {**(definition or {}), "state": state}
+
+
+def _define(wanted: list[tuple[str, dict[str, t.Any]]], request: Request,
+            to_start: bool) -> list[_Item]:
+    """Check every definition, then write those that are new or changed."""
+    items = []
+    with store.HostLock():
+        others: dict[str, dict[str, t.Any]] | None = None
+        facts: host.Host | None = None
+        for name, options in wanted:
+            item = _Item(name)
+            items.append(item)
+            _attempt(item, lambda i: check_name(i.name))
+            _attempt(item, _look)
+
+            def make(item: _Item, options: dict[str, t.Any] = options) -> None:
+                item.definition = make_definition(item.name, options, item.stored)
+                item.changes = changes(item.stored, item.definition)
+            _attempt(item, make)
+            if item.error or item.definition is None:
+                continue
+            fresh = not item.definition["privileged"] and not item.definition["idmap"]
+            if item.changes or fresh:
+                if others is None:
+                    others = {n: d for n in store.names()
+                              for d in [store.read_definition(n)] if d is not None}
+                _attempt(item, lambda i, o=others: _check_on_host(i, o))  # type: ignore[misc]
+            if to_start and not item.pid:
+                facts = facts or host.Host()
+                _attempt(item, lambda i, f=facts: _check_start(i, f, request))  # type: ignore[misc]
+            if item.error is None and others is not None and item.changes:
+                others[name] = item.definition
+        for item in items:
+            _attempt(item, lambda i: _write(i, request))
+    return items
+
+
+def _check_on_host(item: _Item, others: dict[str, dict[str, t.Any]]) -> None:
+    """What a definition alone can't know: its root file system, addresses and ids of others."""
+    definition = item.definition
+    if definition is None:
+        return
+    if "rootfs" in item.changes:
+        host.check_rootfs(definition["rootfs"])
+    if "networks" in item.changes:
+        host.check_addresses(definition, list(others.values()))
+    if not definition["privileged"] and not definition["idmap"]:
+        definition["idmap"] = host.allocate_ids(list(others.values()))
+        item.changes = changes(item.stored, definition)
+
+
+def _check_start(item: _Item, facts: host.Host, request: Request) -> None:
+    """What a start would stumble over, before anything is changed."""
+    if item.definition is None:
+        return
+    host.check_rootfs(item.definition["rootfs"])
+    try:
+        host.check_links(item.definition)
+    except LxcError as error:
+        if not request.check_mode:
+            raise
+        item.warnings.append(str(error))  # an earlier task may make it when it is not --check
+    plan.make_plan(item.definition, host.read_manifest(item.definition["rootfs"]), facts)
+
+
+def _write(item: _Item, request: Request) -> None:
+    if item.definition is None or not item.changes:
+        item.pending_restart = _is_pending(item)
+        return
+    item.actions.append("create" if item.stored is None else "update")
+    if not request.check_mode:
+        store.write_definition(item.name, item.definition)
+    if item.stored is None:
+        item.state = "STOPPED"
+    item.pending_restart = bool(item.pid and needs_restart(item.changes)) or _is_pending(item)
+    item.after = _shown(item.definition, item.state)
+
+
+def _is_pending(item: _Item) -> bool:
+    """Whether what runs was started from another definition than the one that is stored."""
+    if not item.pid or item.stored is None:
+        return False
+    started = (store.read_json(store.run_folder(item.name) + "/plan.json") or {}).get("definition")
+    return started is not None and bool(needs_restart(changes(started, item.stored)))
+
+
+def _start(items: list[_Item], request: Request) -> None:
+    """Start what is not running; a definition that can't start is put back as it was."""
+    todo = [item for item in items if item.error is None and not item.pid]
+    for item in todo:
+        item.actions.append("start")
+        item.state = "RUNNING"
+        item.after = _shown(item.definition, item.state)
+    if request.check_mode or not todo:
+        return
+    outcomes = lifecycle.start([item.name for item in todo], request.params["timeout"])
+    for item in todo:
+        outcome = outcomes[item.name]
+        if isinstance(outcome, LxcError):
+            item.error = outcome
+            _put_back(item)
+        else:
+            item.warnings += outcome["warnings"]
+        status = observe.status(item.name)
+        item.pid = status["pid"]
+        item.state = status["state"] if item.definition else "ABSENT"
+        item.after = _shown(item.definition, item.state)
+
+
+def _put_back(item: _Item) -> None:
+    """A start that failed leaves no new definition behind, and no changed one."""
+    item.actions = []
+    if item.stored is None:
+        lifecycle.destroy([item.name])
+        item.definition = None
+    elif item.changes:
+        store.write_definition(item.name, item.stored)
+        item.definition = item.stored
+    item.changes = {}
+
+
+def _remove(items: list[_Item], request: Request) -> None:
+    todo = [item for item in items if item.error is None
+            and (item.state != "ABSENT" or os.path.lexists(store.folder(item.name)))]
+    for item in todo:
+        item.actions += ["stop", "remove"] if item.pid else ["remove"]
+    outcomes: lifecycle.Outcomes = {}
+    if todo and not request.check_mode:
+        outcomes = lifecycle.destroy([item.name for item in todo], request.params["timeout"])
+    for item in todo:
+        outcome = outcomes.get(item.name)
+        if isinstance(outcome, LxcError):
+            item.error = outcome
+            item.actions = []
+            continue
+        item.state, item.pid, item.definition = "ABSENT", 0, None
+        item.after = _shown(None, "ABSENT")
