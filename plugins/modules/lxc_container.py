@@ -604,7 +604,7 @@ containers:
       type: list
       elements: str
       returned: always
-      sample: [write the definition, start]
+      sample: [create, start]
     error:
       description: What failed, C(doing), C(subject), C(errno), C(detail) and C(hint).
       type: dict
