@@ -80,7 +80,8 @@ def complain(where: str, lines: list[str]) -> None:
 
 def remove_kept(before: set[str]) -> None:
     """Remove what a host keeps between containers, where it was not there before."""
-    for path in KEPT:
+    inside = [os.path.join(KEPT[0], name) for name in _names(KEPT[0])]
+    for path in (*KEPT, *inside):
         if "file " + path not in before:
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)
@@ -94,6 +95,10 @@ def remove_kept(before: set[str]) -> None:
                     os.rmdir(path)
                 except OSError:
                     pass  # what is in there is what the check will name
+
+
+def _names(folder: str) -> list[str]:
+    return os.listdir(folder) if os.path.isdir(folder) else []
 
 
 def essential(lines: set[str]) -> set[str]:

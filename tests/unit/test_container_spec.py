@@ -64,10 +64,11 @@ NORMAL: list[tuple[str, t.Any, t.Any]] = [
     ("mounts", [{"source": "/a/", "target": "/b//c", "options": ["ro", "nosuid", "nodev"]}], [{
         "source": "/a", "target": "/b/c", "type": "bind", "read_only": True,
         "options": ["nodev", "nosuid"], "create": None, "optional": False}]),
-    ("mounts", [{"target": "/t", "type": "tmpfs", "options": ["size=64m", "nr_inodes=1k"],
-                 "create": "dir", "optional": True}], [{
-        "source": "tmpfs", "target": "/t", "type": "tmpfs", "read_only": False,
-        "options": ["size=64m", "nr_inodes=1k"], "create": "dir", "optional": True}]),
+    ("mounts",
+     [{"target": "/t", "type": "tmpfs", "options": ["size=64m", "nr_inodes=1k"],
+       "create": "dir", "optional": True}],
+     [{"source": "tmpfs", "target": "/t", "type": "tmpfs", "read_only": False,
+       "options": ["size=64m", "nr_inodes=1k"], "create": "dir", "optional": True}]),
     ("cgroup", {"memory.max": "1K"}, {"memory.max": "1024"}),
     ("devices", ["c 10:200 wr", "b *:* m", "a *:* rwm"], ["c 10:200 rw", "b *:* m", "a"]),
     ("cap_keep", [], []),

@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
         from . import lifecycle
         for name, outcome in lifecycle.start(arguments[1:]).items():
             if isinstance(outcome, LxcError):
-                print("%s: %s" % (name, outcome), file=sys.stderr)
+                sys.stderr.write("%s: %s\n" % (name, outcome))
         return
     with open(0, "rb", closefd=False) as stream:
         request = json.loads(stream.read())

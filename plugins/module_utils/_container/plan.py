@@ -190,5 +190,3 @@ def _seccomp(definition: dict[str, Any], host: Host) -> str | None:
         return None
     refused = {number: 1 for number in defaults.refused_numbers(host.machine)}  # EPERM
     return seccomp.program(refused, defaults.NEWEST_SYSCALL, host.machine).hex()
-
-

@@ -47,9 +47,11 @@ def ensure() -> str:
     if here.startswith(RUNTIME + "/"):
         return "/".join((RUNTIME, here[len(RUNTIME) + 1:].split("/")[0], PROGRAM))
     parent = __name__.rsplit(".", 2)[0]
-    sources = {"%s/%s.py" % (package, name): pkgutil.get_data("%s.%s" % (parent, package),
-                                                             name + ".py") or b""
-               for package, names in FILES.items() for name in names}
+    sources = {}
+    for package, names in FILES.items():
+        for name in names:
+            data = pkgutil.get_data("%s.%s" % (parent, package), name + ".py")
+            sources["%s/%s.py" % (package, name)] = data or b""
     digest = hashlib.sha256()
     for path, data in sorted(sources.items()):
         digest.update(path.encode() + b"\0" + data)

@@ -349,8 +349,8 @@ def _check_own_address(cidr: addresses.Cidr, what: str) -> None:
         kinds = {"a multicast address": _first_group(cidr) >= 0xFF00,
                  "a loopback address": cidr.address == "::1",
                  "the unspecified address": cidr.address == "::",
-                 "the network's own address":  # of any router there: RFC 4291, 2.6.1
-                     cidr.prefix < 127 and cidr.address == addresses.network(cidr).address}
+                 "the network's own address": cidr.prefix < 127  # of any router: RFC 4291, 2.6.1
+                 and cidr.address == addresses.network(cidr).address}
     for kind, matches in kinds.items():
         if matches:
             raise _bad(what, "%s is %s" % (text, kind), "Give an address of one host.")
