@@ -26,8 +26,7 @@ FILES = {
         "processes", "seccomp", "syscalls"),
     "_container": (
         "__init__", "cgroup_values", "cleanup", "defaults", "host", "init", "launch", "launcher",
-        "lifecycle", "monitor", "network", "observe", "plan", "runtime", "spec", "starter",
-        "store"),
+        "lifecycle", "monitor", "network", "observe", "plan", "runtime", "starter", "store"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".
