@@ -4,9 +4,10 @@
 """What is left of a container whose processes have ended, or have to."""
 from __future__ import annotations
 
+import os
 import time
 
-from .._kernel import cgroup_tree
+from .._kernel import cgroup_tree, cgroups, mounts
 from .._kernel.errors import LxcError
 from . import store
 
@@ -14,6 +15,8 @@ TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any
 
+TREE = "fleet-lxc"      # the folder of containers in each control group hierarchy
+MONITORS = ".monitors"  # in it; no container's name begins with a dot
 _PATIENCE = 10  # seconds until a process that was killed has to be gone
 
 
@@ -67,3 +70,16 @@ def finish(name: str, recorded: dict[str, Any], exit_status: dict[str, int] | No
     store.write_state(name, state)
     store.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}))
     return problem
+
+
+def remove_empty_tree() -> None:
+    """The folders that all containers share go with the last of them; what is in use stays."""
+    for hierarchy in cgroups.hierarchies(mounts.read_mountinfo()):
+        tree = "%s/%s" % (hierarchy.path, TREE)
+        for path in ("%s/%s" % (tree, MONITORS), tree):
+            try:
+                os.rmdir(path)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                break  # it is in use

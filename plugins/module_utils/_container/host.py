@@ -19,7 +19,6 @@ TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any
 
-TREE = "fleet-lxc"  # the folder of containers in each control group hierarchy
 MANIFEST_SUFFIX = ".fleet-lxc.json"  # beside a root file system that lxc_rootfs made
 
 

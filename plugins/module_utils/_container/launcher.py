@@ -8,6 +8,7 @@ memory; what a monitor changes becomes its own.
 """
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -45,12 +46,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # whoever asked may be gone
     store.make_folder(store.RUN)
     for path in request["monitor_folders"]:
-        cgroup_tree.make(path)
-        if path.partition("/cpuset/")[1]:
-            cgroup_tree.inherit_cpuset(path)
-        # "0" is the writer; with cgroup.procs it would take 10 ms, once for each hierarchy.
-        file = "/tasks" if os.path.exists(path + "/tasks") else "/cgroup.procs"
-        cgroup_tree.write(path + file, "0")
+        _enter(path)
     worker = None
     if any(plan["networks"] for plan in request["plans"]):
         worker = network.start_worker(request["pyroute2"])
@@ -60,6 +56,22 @@ def main(arguments: list[str]) -> None:
     if worker is not None:
         worker.close()
     os._exit(0)
+
+
+def _enter(path: str) -> None:
+    """Move into a control group, which an operation that ends may just be removing."""
+    for attempt in range(10):
+        cgroup_tree.make(path)
+        try:
+            if path.partition("/cpuset/")[1]:
+                cgroup_tree.inherit_cpuset(path)
+            # "0" is the writer; with cgroup.procs it takes 10 ms.
+            file = "/tasks" if os.path.exists(path + "/tasks") else "/cgroup.procs"
+            cgroup_tree.write(path + file, "0")
+            return
+        except LxcError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV) or attempt == 9:
+                raise
 
 
 def _launch_all(plans: list[dict[str, Any]], worker: socket.socket | None) -> None:

@@ -109,7 +109,9 @@ def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outc
                 outcomes[name] = error
         _wait_for_ends(waiting, outcomes, began, timeout)
 
-    return _locked(names, run)
+    outcomes = _locked(names, run)
+    cleanup.remove_empty_tree()
+    return outcomes
 
 
 def _ask_to_end(name: str, status: dict[str, Any]) -> str:
@@ -204,7 +206,9 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
 def restart(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outcomes:
     """Stop what runs, then start all."""
     stopped = stop(names, timeout, kill)
-    started = start([n for n in names if not isinstance(stopped[n], LxcError)], timeout)
+    # The patience with a stop may well be 0; no start is that fast.
+    started = start([n for n in names if not isinstance(stopped[n], LxcError)],
+                    max(timeout, TIMEOUT))
     outcomes: Outcomes = {}
     for name in names:
         before, after = stopped[name], started.get(name)
@@ -238,7 +242,9 @@ def destroy(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
     running = [n for n in names if os.path.lexists(store.run_folder(n) + "/state.json")]
     stopped = stop(running, timeout, kill=True)
     failed: Outcomes = {n: o for n, o in stopped.items() if isinstance(o, LxcError)}
-    return {**_locked([n for n in names if n not in failed], run), **failed}
+    outcomes = {**_locked([n for n in names if n not in failed], run), **failed}
+    cleanup.remove_empty_tree()
+    return outcomes
 
 
 def _remove_folders(name: str) -> None:
@@ -275,7 +281,7 @@ def _settle(name: str, deadline: float) -> dict[str, Any]:
     """The status, once a monitor whose init has ended has cleaned up; it writes the state."""
     while True:
         status = observe.status(name)
-        if status["pid"] or not store.monitor_is_alive(name):
+        if status["pid"] or not (status["monitor_pid"] or store.monitor_is_alive(name)):
             break
         if time.monotonic() > deadline:
             raise LxcError("wait for the monitor of", name, errno.ETIMEDOUT,

@@ -11,7 +11,8 @@ from __future__ import annotations
 from .._kernel import capabilities, device_filter, seccomp
 from .._kernel.errors import LxcError
 from . import cgroup_values, defaults, store
-from .host import TREE, host_link_name
+from .cleanup import MONITORS, TREE
+from .host import host_link_name
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 DEFAULT_COMMAND = ["/sbin/init"]
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-MONITORS = ".monitors"  # no container's name begins with a dot
 _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
 _KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
