@@ -90,6 +90,9 @@ def kill(path: str) -> None:
         return
     try:
         os.write(fd, b"1")
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV):  # removed since it was opened
+            raise
     finally:
         os.close(fd)
 
