@@ -63,11 +63,11 @@ def _enter(path: str) -> None:
     for attempt in range(10):
         cgroup_tree.make(path)
         try:
-            if path.partition("/cpuset/")[1]:
+            version1 = os.path.exists(path + "/tasks")
+            if version1 and os.path.exists(path + "/cpuset.cpus"):
                 cgroup_tree.inherit_cpuset(path)
-            # "0" is the writer; with cgroup.procs it takes 10 ms.
-            file = "/tasks" if os.path.exists(path + "/tasks") else "/cgroup.procs"
-            cgroup_tree.write(path + file, "0")
+            # "0" is the writer; with v1's cgroup.procs it takes 10 ms.
+            cgroup_tree.write(path + ("/tasks" if version1 else "/cgroup.procs"), "0")
             return
         except LxcError as error:
             if error.errno not in (errno.ENOENT, errno.ENODEV) or attempt == 9:
