@@ -14,7 +14,8 @@ from . import store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import launcher  # noqa: F401  (so that AnsiballZ packs it, with all that it imports)
+    # So that AnsiballZ packs them, with all that they import.
+    from . import launcher, spec  # noqa: F401
 
 RUNTIME = store.STATE + "/runtime"
 PROGRAM = "fleet-lxc"

@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Ansible side of lxc_container_info."""
+from __future__ import annotations
+
+import errno
+import os
+import time
+import typing as t
+
+from .._container import observe, store
+from .._kernel import cgroup_tree, processes
+from .._kernel.errors import LxcError
+from .._kernel.netlink import Netlink
+from .selection import failure, select, warn_of_unmatched
+
+if t.TYPE_CHECKING:
+    from .runner import Request
+
+ARGUMENT_SPEC: dict[str, t.Any] = {"name": {"type": "list", "elements": "str"}}
+_MEMORY = ("memory.current", "memory.usage_in_bytes")  # of v2, of v1
+
+
+def handle(request: Request) -> dict[str, t.Any]:
+    """Facts about the containers; failed when one that is named is not there."""
+    wanted = request.params["name"]
+    selection = select(["*"] if wanted is None else wanted)
+    if wanted is not None:
+        warn_of_unmatched(selection, request.warn)
+    found, errors, problems = [], {}, {}
+    for name, definition in selection.containers.items():
+        try:
+            if isinstance(definition, LxcError):
+                raise definition
+            status = observe.status(name)
+            facts = _facts(name, definition, status)
+        except LxcError as error:
+            errors[name] = error
+            continue
+        try:
+            facts["addresses"] = _addresses(status)
+        except LxcError as error:
+            facts["addresses"] = None
+            problems[str(error)] = name  # the same one for all of them, most likely
+        found.append(facts)
+    for problem, name in problems.items():
+        request.warn("The addresses of containers such as %s are not known: %s" % (name, problem))
+    return {"changed": False, "containers": found, **failure(errors)}
+
+
+def _facts(name: str, definition: dict[str, t.Any], status: dict[str, t.Any]) -> dict[str, t.Any]:
+    recorded = status["recorded"]
+    # What is recorded of the last run outlives it.
+    running = recorded if status["pid"] else {}
+    started = running.get("started")
+    listed = [observe.process_facts(pid) for pid in observe.container_pids(running)]
+    return {
+        "name": name, "state": status["state"], "pid": status["pid"],
+        "monitor_pid": status["monitor_pid"], "rootfs": definition["rootfs"],
+        "definition": definition, "exit": status["exit"], "error": status["error"],
+        "started": started,
+        "uptime": None if started is None else round(max(0.0, time.time() - started), 3),
+        "cgroups": running.get("cgroups") or [], "links": running.get("links") or [],
+        "processes": [facts for facts in listed if facts is not None],
+        "memory": _memory(running), "log": store.folder(name) + "/console.log"}
+
+
+def _memory(running: dict[str, t.Any]) -> int | None:
+    for path in running.get("cgroups") or []:
+        for name in _MEMORY:
+            value = cgroup_tree.read("%s/%s" % (path, name))
+            if value:
+                return int(value)
+    return None
+
+
+def _addresses(status: dict[str, t.Any]) -> list[dict[str, str]]:
+    """Of every link of its own network but loopback.
+
+    :raises LxcError: without pyroute2
+    """
+    recorded = status["recorded"]
+    if not status["pid"] or "net" not in (recorded.get("namespaces") or []):
+        return []
+    try:
+        fd = os.open("/proc/%d/ns/net" % status["pid"], os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return []  # it has ended since
+    try:
+        if not processes.is_alive(recorded["init"]):
+            return []  # the pid may have become another's before the open
+        with Netlink(fd) as netlink:
+            return [{"link": link["name"], "address": address} for link in netlink.links()
+                    if link["name"] != "lo" for address in _of_link(netlink, link["name"])]
+    finally:
+        os.close(fd)
+
+
+def _of_link(netlink: Netlink, name: str) -> list[str]:
+    try:
+        return netlink.addresses(name)
+    except LxcError as error:
+        if error.errno == errno.ENODEV:  # the container may remove its own links
+            return []
+        raise

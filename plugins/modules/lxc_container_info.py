@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lxc_container_info
+short_description: What containers there are, and what they do
+version_added: 0.1.0
+author:
+  - fleet.lxc contributors (@fleet-lxc)
+description:
+  - The definition of each container, and what the kernel says of it. The job of C(lxc-ls),
+    C(lxc-info) and C(lxc-ps).
+  - Does not wait for what others do with a container at the moment, and does not change anything.
+requirements:
+  - pyroute2 >= 0.7.2 on the managed host (Debian's package python3-pyroute2) for addresses; the
+    rest is there without it
+extends_documentation_fragment:
+  - fleet.lxc.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details:
+      - Nothing is changed.
+options:
+  name:
+    description:
+      - Names of containers, and shell patterns such as V(web*), V(web?) and V(web[12]), which stand
+        for every defined container that they match.
+      - Left out, all that are defined.
+      - A name that is not defined is an error; the others are reported all the same. A pattern that
+        matches nothing is a warning.
+    type: list
+    elements: str
+seealso:
+  - module: fleet.lxc.lxc_container
+  - module: fleet.lxc.lxc_state
+  - module: fleet.lxc.lxc_host_info
+"""
+
+EXAMPLES = r"""
+- name: Look at all containers of this host
+  fleet.lxc.lxc_container_info:
+  register: found
+
+- name: Show where those that run can be reached
+  ansible.builtin.debug:
+    msg: "{{ item.name }}: {{ item.addresses | map(attribute='address') | join(', ') }}"
+  loop: "{{ found.containers | selectattr('state', 'eq', 'RUNNING') }}"
+  loop_control:
+    label: "{{ item.name }}"
+
+- name: Look at some
+  fleet.lxc.lxc_container_info:
+    name:
+      - web*
+      - job
+"""
+
+RETURN = r"""
+containers:
+  description:
+    - Each container once, in the order in which O(name) first names or matches it; those that one
+      pattern matches by name. All of them by name where it is left out.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+    state:
+      description: STOPPED, STARTING, RUNNING, STOPPING, ABORTING, FREEZING, FROZEN or THAWED.
+      type: str
+      returned: always
+      sample: RUNNING
+    pid:
+      description: Process id of its init on the host, 0 where none runs.
+      type: int
+      returned: always
+    monitor_pid:
+      description: Process id of its monitor, 0 where none runs. A container runs on without one.
+      type: int
+      returned: always
+    rootfs:
+      description: Its root file system.
+      type: str
+      returned: always
+    definition:
+      description: The whole definition, see M(fleet.lxc.lxc_container).
+      type: dict
+      returned: always
+    exit:
+      description: How the init of its last run ended, C(code) or C(signal). Null where nobody
+        knows, and while it runs.
+      type: dict
+      returned: always
+      sample: {code: 0}
+    error:
+      description: Why its last start failed, C(doing), C(subject), C(errno), C(detail) and C(hint).
+        Null where it did not.
+      type: dict
+      returned: always
+    started:
+      description: When it was started, in seconds since 1970. Null where it does not run.
+      type: float
+      returned: always
+    uptime:
+      description: How many seconds ago that was.
+      type: float
+      returned: always
+    cgroups:
+      description: Folders of its control groups while it runs.
+      type: list
+      elements: str
+      returned: always
+      sample: [/sys/fs/cgroup/fleet-lxc/web1]
+    links:
+      description: The host's ends of its veth links while it runs.
+      type: list
+      elements: str
+      returned: always
+    addresses:
+      description:
+        - Addresses in its own network while it runs, without those of the loopback link and IPv6
+          link-local ones. Empty for one that shares the host's network.
+        - Null, with a warning, where pyroute2 is missing.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        link:
+          description: Name of the link inside.
+          type: str
+          returned: always
+        address:
+          description: Address with prefix length.
+          type: str
+          returned: always
+    processes:
+      description: Its processes, by process id.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        pid:
+          description: Process id on the host.
+          type: int
+          returned: always
+        pid_inside:
+          description: Process id inside.
+          type: int
+          returned: always
+        uid:
+          description: User id on the host.
+          type: int
+          returned: always
+        name:
+          description: Short name, up to 15 bytes.
+          type: str
+          returned: always
+        command:
+          description: Command line; the short name in brackets where it has none.
+          type: str
+          returned: always
+        memory:
+          description: Resident memory in bytes.
+          type: int
+          returned: always
+    memory:
+      description: Bytes that its memory control group accounts to it. Null where it does not run,
+        or has no such group.
+      type: int
+      returned: always
+    log:
+      description: What its console shows is in this file of the host, once it has been started.
+      type: str
+      returned: always
+  sample:
+    - name: web1
+      state: RUNNING
+      pid: 4711
+      monitor_pid: 4709
+      rootfs: /var/lib/fleet-lxc/rootfs/web1
+      definition: {name: web1, rootfs: /var/lib/fleet-lxc/rootfs/web1, hostname: web1}
+      exit: null
+      error: null
+      started: 1767225600.25
+      uptime: 17.042
+      cgroups: [/sys/fs/cgroup/fleet-lxc/web1]
+      links: [veth0a1b2c3d]
+      addresses: [{link: eth0, address: 10.0.3.11/24}]
+      processes:
+        - pid: 4711
+          pid_inside: 1
+          uid: 1073741824
+          name: sshd
+          command: /usr/sbin/sshd -D -e
+          memory: 7340032
+      memory: 2097152
+      log: /var/lib/fleet-lxc/containers/web1/console.log
+"""
+
+from ansible_collections.fleet.lxc.plugins.module_utils._module.container_info import (  # noqa: E402
+    ARGUMENT_SPEC,
+    handle,
+)
+from ansible_collections.fleet.lxc.plugins.module_utils._module.runner import run  # noqa: E402
+
+
+def main() -> None:
+    run(ARGUMENT_SPEC, handle)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lxc_state
+short_description: Starts, stops and restarts containers
+version_added: 0.1.0
+author:
+  - fleet.lxc contributors (@fleet-lxc)
+description:
+  - Brings containers that are defined to a state, all of them at once. The job of C(lxc-start),
+    C(lxc-stop) and C(lxc-autostart).
+  - A stop asks the container's init to end, waits, and then kills. The result says which
+    containers were killed, and why.
+  - One container that fails neither hides nor stops the others. The task fails in the end, and
+    names each that did.
+extends_documentation_fragment:
+  - fleet.lxc.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - A container that an earlier task would only define is not defined yet, and so an error.
+  diff_mode:
+    support: full
+options:
+  name:
+    description:
+      - Names of containers, and shell patterns such as V(web*), V(web?) and V(web[12]), which stand
+        for every defined container that they match.
+      - A name that is not defined is an error. A pattern that matches nothing is a warning.
+    type: list
+    elements: str
+    required: true
+  state:
+    description:
+      - V(started) starts what is not running. A frozen container counts as running.
+      - V(stopped) stops what is running.
+      - V(restarted) stops what is running and starts all of them, with their definitions as they
+        are now. It is always a change.
+    type: str
+    choices: [started, stopped, restarted]
+    required: true
+  timeout:
+    description:
+      - How many seconds a stop waits for the container's init to end before it is killed.
+      - A start has as long too, and 30 seconds at least.
+    type: int
+    default: 30
+  kill:
+    description:
+      - Kill at once, without asking.
+    type: bool
+    default: false
+notes:
+  - What init is asked with is the definition's C(halt_signal), and without one the signal that this
+    init is known to take, SIGRTMIN+3 for systemd, SIGPWR for sysvinit, else SIGTERM.
+  - An init that does not handle that signal never sees it, and nobody waits for it; it is killed
+    at once.
+seealso:
+  - module: fleet.lxc.lxc_container
+  - module: fleet.lxc.lxc_container_info
+"""
+
+EXAMPLES = r"""
+- name: Start a container
+  fleet.lxc.lxc_state:
+    name: web1
+    state: started
+
+- name: Restart several, with ten seconds for each to end in peace
+  fleet.lxc.lxc_state:
+    name:
+      - web*
+      - job
+    state: restarted
+    timeout: 10
+
+- name: Stop every container of this host
+  fleet.lxc.lxc_state:
+    name: '*'
+    state: stopped
+  register: stopped
+
+- name: Show which did not end by themselves
+  ansible.builtin.debug:
+    msg: "{{ item.name }} was killed: {{ item.killed }}"
+  loop: "{{ stopped.containers | selectattr('killed') }}"
+  loop_control:
+    label: "{{ item.name }}"
+"""
+
+RETURN = r"""
+containers:
+  description:
+    - Each container once, in the order in which O(name) first names or matches it; those that one
+      pattern matches by name.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+    changed:
+      description: Whether it was started or stopped, or would be.
+      type: bool
+      returned: always
+    state:
+      description:
+        - STOPPED, STARTING, RUNNING, STOPPING, ABORTING, FREEZING, FROZEN or THAWED after the task;
+          ABSENT where there is no such container.
+      type: str
+      returned: always
+      sample: RUNNING
+    pid:
+      description: Process id of its init on the host, 0 where none runs. In check mode also 0 where
+        it would be another one.
+      type: int
+      returned: always
+    killed:
+      description: Why its init was killed, empty where it was not.
+      type: str
+      returned: always
+      sample: its init does not handle SIGTERM
+    seconds:
+      description: How long its stop took, null where there was none.
+      type: float
+      returned: always
+    exit:
+      description: How the init of its last run ended, C(code) or C(signal). Null where nobody
+        knows, and while the first run lasts.
+      type: dict
+      returned: always
+      sample: {code: 0}
+    failed:
+      description: That it failed.
+      type: bool
+      returned: when it failed
+    error:
+      description: What failed, C(doing), C(subject), C(errno), C(detail) and C(hint).
+      type: dict
+      returned: when it failed
+    msg:
+      description: The same as one text.
+      type: str
+      returned: when it failed
+  sample:
+    - name: web1
+      changed: true
+      state: STOPPED
+      pid: 0
+      killed: ''
+      seconds: 0.213
+      exit: {code: 0}
+"""
+
+from ansible_collections.fleet.lxc.plugins.module_utils._module.runner import run  # noqa: E402
+from ansible_collections.fleet.lxc.plugins.module_utils._module.state import (  # noqa: E402
+    ARGUMENT_SPEC,
+    handle,
+)
+
+
+def main() -> None:
+    run(ARGUMENT_SPEC, handle)
+
+
+if __name__ == "__main__":
+    main()
