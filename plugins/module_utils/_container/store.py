@@ -131,9 +131,16 @@ def need_definition(name: str) -> dict[str, Any]:
 
 
 def write_definition(name: str, definition: dict[str, Any]) -> None:
-    """Keep the definition."""
+    """Keep the definition; where that fails, a new container leaves no folder."""
     make_folder(folder(name))
-    write_json(folder(name) + "/definition.json", definition)
+    try:
+        write_json(folder(name) + "/definition.json", definition)
+    except LxcError:
+        try:
+            os.rmdir(folder(name))
+        except OSError:
+            pass  # it is not new: there is something in it
+        raise
 
 
 def read_state(name: str) -> dict[str, Any] | None:

@@ -196,9 +196,13 @@ def _write(item: _Item, request: Request) -> None:
     if item.definition is None or not item.changes:
         item.pending_restart = _is_pending(item)
         return
-    item.actions.append("create" if item.stored is None else "update")
     if not request.check_mode:
-        store.write_definition(item.name, item.definition)
+        try:
+            store.write_definition(item.name, item.definition)
+        except LxcError:
+            item.definition = item.stored
+            raise
+    item.actions.append("create" if item.stored is None else "update")
     if item.stored is None:
         item.state = "STOPPED"
     item.pending_restart = bool(item.pid and needs_restart(item.changes)) or _is_pending(item)
