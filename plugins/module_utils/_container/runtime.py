@@ -14,8 +14,7 @@ from . import store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    # So that AnsiballZ packs them, with all that they import.
-    from . import launcher, spec  # noqa: F401
+    from . import launcher  # noqa: F401  (so that AnsiballZ packs it, with all that it imports)
 
 RUNTIME = store.STATE + "/runtime"
 PROGRAM = "fleet-lxc"
