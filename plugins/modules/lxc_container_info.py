@@ -178,7 +178,7 @@ containers:
       type: int
       returned: always
     log:
-      description: What its console shows is in this file of the host, once it has been started.
+      description: The file of the host that has what its console showed, once it showed anything.
       type: str
       returned: always
   sample:
