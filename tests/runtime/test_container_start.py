@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One container from definition to end, on whatever control groups this host has."""
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+import typing as t
+
+import network_sandbox
+import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    host,
+    lifecycle,
+    observe,
+    plan,
+    spec,
+    store,
+)
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import processes
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
+
+NAME = "fleet-lxc-test-start"
+BUSYBOX = "/bin/busybox"
+
+
+@pytest.fixture(scope="module")
+def rootfs() -> t.Iterator[str]:
+    """A root file system with nothing but a static busybox, on a real disk: /tmp may be tmpfs."""
+    top = pathlib.Path("/var/tmp/fleet-lxc-test-rootfs")
+    for name in ("proc", "sys", "dev", "bin", "tmp"):
+        (top / name).mkdir(parents=True)
+    shutil.copy(BUSYBOX, top / "bin")
+    yield str(top)
+    shutil.rmtree(top)
+
+
+@pytest.fixture
+def define(rootfs: str) -> t.Iterator[t.Callable[..., dict[str, t.Any]]]:
+    """Writes the definition of NAME; what became of it is gone afterwards."""
+    def make(*command: str, **options: t.Any) -> dict[str, t.Any]:
+        definition = spec.make_definition(NAME, {
+            "rootfs": rootfs, "command": [BUSYBOX, *command], "hostname": "box",
+            "networks": [{"type": "empty"}], **options}, None)
+        if not definition["privileged"]:
+            definition["idmap"] = host.allocate_ids([])
+        store.write_definition(NAME, definition)
+        return definition
+    yield make
+    assert not isinstance(lifecycle.destroy([NAME])[NAME], LxcError)
+
+
+def start() -> int:
+    """Start it; the pid of its init."""
+    outcome = lifecycle.start([NAME])[NAME]
+    assert not isinstance(outcome, LxcError), str(outcome)
+    return int(observe.status(NAME)["pid"])
+
+
+def wait_for(what: t.Callable[[], t.Any]) -> t.Any:
+    """What it gives as soon as that is something; the wait itself has an end."""
+    end = time.monotonic() + 60
+    while True:
+        found = what()
+        if found:
+            return found
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+def output() -> str:
+    """What a container that ran to its end has said on its console."""
+    start()
+    wait_for(lambda: observe.status(NAME)["state"] == "STOPPED"
+             and not store.monitor_is_alive(NAME))
+    return pathlib.Path(store.folder(NAME) + "/console.log").read_text().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("privileged", [False, True])
+def test_namespaces_groups_and_values(define: t.Any, privileged: bool) -> None:
+    define("sleep", "1000", privileged=privileged, cgroup={"pids.max": "20", "memory.max": "64M"})
+    pid = start()
+    for kind in ("mnt", "pid", "ipc", "uts", "net", "cgroup"):
+        assert os.readlink("/proc/%d/ns/%s" % (pid, kind)) != os.readlink("/proc/self/ns/" + kind)
+    shared = os.readlink("/proc/%d/ns/user" % pid) == os.readlink("/proc/self/ns/user")
+    assert shared is privileged
+    made = plan.make_plan(store.need_definition(NAME), {}, host.Host())
+    files = dict(made["cgroups"]["files"])
+    for path, value in files.items():
+        if "/pids." in path or "/memory." in path:
+            assert pathlib.Path(path).read_text().strip() == value
+    for path in made["cgroups"]["all"]:
+        assert str(pid) in pathlib.Path(path, "cgroup.procs").read_text().split()
+    outcome = lifecycle.stop([NAME], kill=True)[NAME]
+    assert isinstance(outcome, dict) and outcome["exit"] == {"signal": 9}
+    assert not any(os.path.exists(path) for path in made["cgroups"]["all"])
+
+
+def test_a_second_start_changes_nothing(define: t.Any) -> None:
+    define("sleep", "1000")
+    pid = start()
+    outcome = lifecycle.start([NAME])[NAME]
+    assert isinstance(outcome, dict) and not outcome["changed"]
+    assert observe.status(NAME)["pid"] == pid
+
+
+def test_the_console_is_logged_and_the_exit_code_kept(define: t.Any) -> None:
+    define("sh", "-c", "busybox hostname; busybox id -u; exit 3",
+           environment={"PATH": "/bin"})
+    assert output() == "box\n0\n"
+    assert observe.status(NAME)["exit"] == {"code": 3}
+
+
+@pytest.mark.parametrize("privileged", [False, True])
+def test_devices_that_are_not_allowed_are_refused(define: t.Any, privileged: bool,
+                                                  rootfs: str) -> None:
+    os.mknod(rootfs + "/tmp/mem", 0o020600, os.makedev(1, 1))
+    try:
+        define("sh", "-c", "busybox head -c 1 /dev/zero | busybox wc -c; : < /tmp/mem; echo $?",
+               environment={"PATH": "/bin"}, privileged=privileged)
+        lines = output().splitlines()
+    finally:
+        os.unlink(rootfs + "/tmp/mem")
+    assert lines[0].strip() == "1"  # of /dev/zero
+    assert lines[1].startswith("sh: can't open /tmp/mem: ") and len(lines) == 2
+
+
+def test_init_that_handles_its_signal_ends_by_itself(define: t.Any) -> None:
+    define("sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do busybox sleep 0.1; done",
+           environment={"PATH": "/bin"})
+    start()
+    log = pathlib.Path(store.folder(NAME) + "/console.log")
+    wait_for(lambda: log.exists() and "ready" in log.read_text())
+    outcome = lifecycle.stop([NAME])[NAME]
+    assert isinstance(outcome, dict)
+    assert outcome["killed"] == "" and outcome["exit"] == {"code": 7}
+
+
+def test_a_killed_monitor_leaves_its_container_running(define: t.Any) -> None:
+    define("sleep", "1000")
+    pid = start()
+    monitor = observe.status(NAME)["monitor_pid"]
+    os.kill(monitor, signal.SIGKILL)
+    wait_for(lambda: not store.monitor_is_alive(NAME))
+    assert observe.status(NAME)["state"] == "RUNNING"
+    outcome = lifecycle.stop([NAME])[NAME]
+    assert isinstance(outcome, dict) and outcome["exit"] is None
+    # A zombie may stay: it is the child of the machine's own init now.
+    assert observe.status(NAME)["state"] == "STOPPED"
+    assert (processes.stat_fields(pid) or ["Z"])[0] == "Z"
+
+
+def test_a_reboot_from_inside_starts_it_again(define: t.Any) -> None:
+    define("sh", "-c", "busybox test -e /tmp/again && exec busybox sleep 1000; "
+           "echo 1 > /tmp/again; exec busybox reboot -f", environment={"PATH": "/bin"})
+    first = start()
+    try:
+        status = wait_for(lambda: (lambda s: s if s["state"] == "RUNNING" and s["pid"] != first
+                                   else None)(observe.status(NAME)))
+        assert status["monitor_pid"]
+    finally:
+        lifecycle.stop([NAME], kill=True)
+        os.unlink(store.need_definition(NAME)["rootfs"] + "/tmp/again")
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"command": ["/no/such"]}, "no such program"),
+    ({"command": ["/proc/version"]}, "not an executable file"),
+    ({"cwd": "/nowhere"}, "change into the folder /nowhere"),
+    ({"mounts": [{"source": "/no/such", "target": "/tmp"}]}, "mount /no/such on /tmp"),
+    ({"rlimits": {"nofile": "99999999:99999999"}}, "set the limit nofile"),
+])
+def test_a_start_that_fails_says_why_and_leaves_nothing(define: t.Any, options: dict[str, t.Any],
+                                                        words: str) -> None:
+    define("sleep", "1000", **options)
+    outcome = lifecycle.start([NAME])[NAME]
+    assert isinstance(outcome, LxcError) and words in str(outcome)
+    status = observe.status(NAME)
+    assert (status["state"], status["pid"], status["monitor_pid"]) == ("STOPPED", 0, 0)
+    assert status["error"]["doing"] == outcome.doing
+
+
+def test_a_root_file_system_whose_proc_is_a_link_is_refused(define: t.Any, rootfs: str,
+                                                            tmp_path: pathlib.Path) -> None:
+    define("sleep", "1000")
+    os.rmdir(rootfs + "/proc")
+    os.symlink(tmp_path, rootfs + "/proc")
+    try:
+        outcome = lifecycle.start([NAME])[NAME]
+    finally:
+        os.unlink(rootfs + "/proc")
+        os.mkdir(rootfs + "/proc")
+    assert isinstance(outcome, LxcError) and "/proc is no folder" in str(outcome)
+
+
+def test_a_read_only_bind_stays_read_only(define: t.Any, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("host's\n")
+    tmp_path.chmod(0o755)
+    define("sh", "-c", "busybox mount -o remount,rw,bind /tmp; echo $?; echo x > /tmp/file",
+           environment={"PATH": "/bin"}, cap_add=["sys_admin", "dac_override"],
+           mounts=[{"source": str(tmp_path), "target": "/tmp", "read_only": True,
+                    "options": ["idmap=container"]}])
+    said = output()
+    assert (tmp_path / "file").read_text() == "host's\n"
+    assert "Read-only" in said and "\n0\n" not in said
+
+
+def test_packets_reach_it_over_a_bridge(define: t.Any) -> None:
+    define("sleep", "1000", networks=[{"link": "brtest", "addresses": ["10.213.7.2/24"],
+                                       "gateway4": "10.213.7.1"}])
+    with network_sandbox.new_namespace() as namespace, network_sandbox.inside(namespace):
+        with Netlink() as netlink:
+            netlink.loopback_up()
+            netlink.create_bridge("brtest", up=True)
+            netlink.add_address("brtest", "10.213.7.1/24")
+        start()
+        ping = subprocess.run(["ping", "-c", "1", "-W", "10", "10.213.7.2"],
+                              capture_output=True, text=True)
+        assert ping.returncode == 0, ping.stdout
+        lifecycle.stop([NAME], kill=True)
+
+
+def test_a_bridge_that_is_not_there_is_named(define: t.Any) -> None:
+    define("sleep", "1000", networks=[{"link": "nobridge0"}])
+    outcome = lifecycle.start([NAME])[NAME]
+    assert isinstance(outcome, LxcError) and "nobridge0" in str(outcome)
+    assert "lxc_bridge" in outcome.hint
