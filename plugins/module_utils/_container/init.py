@@ -8,6 +8,8 @@ until the very end. So nothing is imported after pivot_root, and no path is reso
 """
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
+import _socket
 import array
 import errno
 import fcntl
@@ -34,7 +36,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 _TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430  # ioctl_tty(2); termios has them from 3.13 on
 
 
-def run(plan: dict[str, Any], link: socket.socket) -> NoReturn:
+def run(plan: dict[str, Any], link: _socket.socket) -> NoReturn:
     """Become the container's program, or tell the starter why not. Ends the process."""
     step = ["prepare", plan["name"]]
     try:
@@ -49,14 +51,14 @@ def run(plan: dict[str, Any], link: socket.socket) -> NoReturn:
         os._exit(127)
 
 
-def _tell(link: socket.socket, error: LxcError) -> None:
+def _tell(link: _socket.socket, error: LxcError) -> None:
     link.send(b"E" + json.dumps(error.to_dict()).encode())
 
 
-def _become(plan: dict[str, Any], link: socket.socket, step: list[str]) -> None:
+def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None:
     """:param step: kept up to date with what is being done, to which thing"""
     _die_with_the_monitor()
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     for path in plan["cgroups"]["v1"]:
         step[:] = "enter control group", path
         # "0" is the writer; through cgroup.procs this takes 10 ms.
@@ -105,7 +107,7 @@ def _become(plan: dict[str, Any], link: socket.socket, step: list[str]) -> None:
     syscalls.close_range(3, cloexec=True)
     for number in range(1, 65):  # SIG_IGN survives exec, and Python ignores two of them
         try:
-            signal.signal(number, signal.SIG_DFL)
+            _signal.signal(number, _signal.SIG_DFL)
         except (OSError, ValueError):
             pass
     _give_up_rights(plan, step)
@@ -148,7 +150,7 @@ def _own_mounts(plan: dict[str, Any], step: list[str]) -> int:
     return root
 
 
-def _build(plan: dict[str, Any], root: int, link: socket.socket, step: list[str]) -> int:
+def _build(plan: dict[str, Any], root: int, link: _socket.socket, step: list[str]) -> int:
     """The whole tree of mounts, with this process in its root.
 
     :returns: the console's inner end
@@ -214,7 +216,7 @@ def _fill_dev(dev: int, nodes: list[str], step: list[str]) -> None:
     os.umask(mask)
 
 
-def _make_console(dev: int, pts: int, link: socket.socket) -> int:
+def _make_console(dev: int, pts: int, link: _socket.socket) -> int:
     """A pty of the container's own devpts: its outer end goes to the monitor."""
     master = os.open("ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=pts)
     fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))

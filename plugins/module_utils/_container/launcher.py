@@ -8,6 +8,7 @@ memory; what a monitor changes becomes its own.
 """
 from __future__ import annotations
 
+import _socket  # socket's own socketpair makes enums, in pages that each monitor would keep
 import errno
 import gc
 import json
@@ -77,12 +78,12 @@ def _enter(path: str) -> None:
 def _launch_all(plans: list[dict[str, Any]], worker: socket.socket | None) -> None:
     waiting = list(reversed(plans))
     limit = (os.cpu_count() or 1) + 1
-    running: dict[int, tuple[str, socket.socket, int]] = {}
+    running: dict[int, tuple[str, _socket.socket, int]] = {}
     poller = select.poll()
     while waiting or running:
         while waiting and len(running) < limit:
             plan = waiting.pop()
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
             pid = os.fork()
             if pid == 0:
                 monitor.run(plan, theirs, worker)  # does not return
@@ -94,12 +95,12 @@ def _launch_all(plans: list[dict[str, Any]], worker: socket.socket | None) -> No
             poller.unregister(fd)
             report = ours.recv(_LARGEST)
             ours.close()
-            _answer(json.loads(report) if report else {"name": name, "error": LxcError(
-                "start container", name, detail="its monitor was killed").to_dict()})
+            _answer(report or json.dumps({"name": name, "error": LxcError(
+                "start container", name, detail="its monitor was killed").to_dict()}).encode())
 
 
-def _answer(report: dict[str, Any]) -> None:
+def _answer(report: bytes) -> None:
     try:
-        os.write(1, json.dumps(report).encode() + b"\n")
+        os.write(1, report + b"\n")
     except BrokenPipeError:
         pass  # nobody reads any more; the containers come up all the same

@@ -9,6 +9,10 @@ CLONE_PARENT. Should the monitor be killed, its container lives on.
 """
 from __future__ import annotations
 
+# signal's and socket's own functions make enums of what these return, and warnings: pages that a
+# monitor would keep to itself.
+import _signal  # type: ignore[import-not-found]
+import _socket
 import array
 import errno
 import fcntl
@@ -31,7 +35,7 @@ _LOG_LIMIT = 1 << 20       # bytes of a console's log, and of the one before it
 _PIDFD, _MASTER = 0, 1     # places of the descriptors that the starter passes
 
 
-def run(plan: dict[str, Any], report: socket.socket, worker: socket.socket | None) -> NoReturn:
+def run(plan: dict[str, Any], report: _socket.socket, worker: socket.socket | None) -> NoReturn:
     """Start the container, look after it, clean up after it. Ends the process.
 
     :param report: where the launcher waits for one message
@@ -51,10 +55,10 @@ def run(plan: dict[str, Any], report: socket.socket, worker: socket.socket | Non
         os._exit(0)
 
 
-def _leave_session(report: socket.socket, worker: socket.socket | None) -> None:
+def _leave_session(report: _socket.socket, worker: socket.socket | None) -> None:
     """Out of the task's session, signals and descriptors: else the task waits for this process."""
     os.setsid()
-    signal.pthread_sigmask(signal.SIG_SETMASK, range(1, 65))
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
@@ -66,7 +70,7 @@ def _leave_session(report: socket.socket, worker: socket.socket | None) -> None:
     syscalls.close_range(first)
 
 
-def _run(plan: dict[str, Any], report: socket.socket, worker: socket.socket | None) -> bool:
+def _run(plan: dict[str, Any], report: _socket.socket, worker: socket.socket | None) -> bool:
     """:returns: whether the container asked to be started again"""
     name = plan["name"]
     lock = os.open(plan["run"] + "/monitor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -76,7 +80,7 @@ def _run(plan: dict[str, Any], report: socket.socket, worker: socket.socket | No
         raise LxcError("start container", name, errno.EBUSY,
                        detail="the monitor of its last run is still alive") from None
     monitor = processes.identity(os.getpid())
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:
         ours.close()
@@ -109,7 +113,7 @@ def _run(plan: dict[str, Any], report: socket.socket, worker: socket.socket | No
     return exit_status.get("signal") == signal.SIGHUP
 
 
-def _report(report: socket.socket, name: str, error: LxcError) -> None:
+def _report(report: _socket.socket, name: str, error: LxcError) -> None:
     try:
         report.send(json.dumps({"name": name, "error": error.to_dict()}).encode())
     except OSError:

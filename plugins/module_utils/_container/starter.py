@@ -8,6 +8,7 @@ the copy that the namespace gets (mount_namespaces(7), "Restrictions").
 """
 from __future__ import annotations
 
+import _socket
 import array
 import errno
 import json
@@ -32,8 +33,8 @@ _FLAGS = {
 }
 
 
-def run(plan: dict[str, Any], monitor: dict[str, Any], to_monitor: socket.socket,
-        report: socket.socket, worker: socket.socket | None) -> NoReturn:
+def run(plan: dict[str, Any], monitor: dict[str, Any], to_monitor: _socket.socket,
+        report: _socket.socket, worker: socket.socket | None) -> NoReturn:
     """Start the container, tell the launcher and the monitor, end the process."""
     name = plan["name"]
     try:
@@ -65,7 +66,7 @@ def _start(plan: dict[str, Any], worker: socket.socket | None) -> tuple[int, lis
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
     except OSError as error:
         raise LxcError.from_os("make a mount namespace for", plan["name"], error) from error
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     pid, pidfd = _clone(plan)
     if pid == 0:
         ours.close()
@@ -198,7 +199,7 @@ def _bind_error(doing: str, subject: str, error: OSError, users: int | None) -> 
     return LxcError.from_os(doing, subject, error, hint)
 
 
-def _let_go(plan: dict[str, Any], link: socket.socket, pid: int) -> list[int]:
+def _let_go(plan: dict[str, Any], link: _socket.socket, pid: int) -> list[int]:
     """Let init go on, and wait until it has become the container's program.
 
     :returns: both ends of the console

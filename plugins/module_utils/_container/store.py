@@ -77,11 +77,12 @@ def read_json(path: str) -> dict[str, Any] | None:
 
 
 def write_json(path: str, data: dict[str, Any]) -> None:
-    """Replace the file in one step, and see that it is on the disk.
+    """Replace the file in one step, and see that it is on the disk, but for what /run keeps.
 
     :raises LxcError: when it can't be; the old file is still there then
     """
     temporary = path + ".new"
+    durable = not path.startswith(RUN + "/")  # that is empty after a boot
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
                      | os.O_CLOEXEC, 0o600)
@@ -89,10 +90,13 @@ def write_json(path: str, data: dict[str, Any]) -> None:
             text = json.dumps(data, separators=(",", ":"), sort_keys=True).encode()
             while text:
                 text = text[os.write(fd, text):]
-            os.fsync(fd)
+            if durable:
+                os.fsync(fd)
         finally:
             os.close(fd)
         os.rename(temporary, path)
+        if not durable:
+            return
         parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(parent)
