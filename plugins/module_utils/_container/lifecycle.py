@@ -170,13 +170,13 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
     """Wait for each init, then for its monitor to have cleaned up; do that where there is none."""
     deadline = began + timeout
     killed = False
-    ended: list[str] = []
+    ended: dict[str, float] = {}  # after how many seconds: each has its own
     while waiting:
         gone = processes.wait_ended(list(waiting), deadline - time.monotonic())
         for pidfd in gone:
             name, _recorded = waiting.pop(pidfd)
             os.close(pidfd)
-            ended.append(name)
+            ended[name] = round(time.monotonic() - began, 3)
         if gone:
             continue
         if killed:
@@ -192,13 +192,13 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
                 outcome["killed"] = "it did not end within %g s" % timeout
             _end(pidfd, recorded)
         killed, deadline = True, time.monotonic() + 10
-    for name in ended:
+    for name, seconds in ended.items():
         outcome = outcomes[name]
         try:
             status = _settle(name, time.monotonic() + 15)
             if isinstance(outcome, dict):
                 outcome["exit"] = status["exit"]
-                outcome["seconds"] = round(time.monotonic() - began, 3)
+                outcome["seconds"] = seconds
         except LxcError as error:
             outcomes[name] = error
 
