@@ -83,7 +83,8 @@ class Sandbox:
         if isinstance(outcome, LxcError):
             raise outcome
         assert outcome["changed"]
-        return observe.status(name)
+        found: dict[str, t.Any] = observe.status(name)
+        return found
 
     def launch(self, name: str, script: str = "", **options: t.Any) -> int:
         """Define and start something that stays. The pid of its init."""
@@ -112,7 +113,8 @@ class Sandbox:
         """Its status, once its monitor has cleaned up."""
         wait_until(lambda: not store.monitor_is_alive(name)
                    and observe.status(name)["state"] == "STOPPED")
-        return observe.status(name)
+        found: dict[str, t.Any] = observe.status(name)
+        return found
 
 
 def sandbox() -> t.Iterator[Sandbox]:
