@@ -228,6 +228,17 @@ def test_packets_reach_it_over_a_bridge(define: t.Any) -> None:
         lifecycle.stop([NAME], kill=True)
 
 
+@pytest.mark.parametrize("address", ["10.213.7.1/24", "fd00:213::1/64"])
+def test_an_address_of_the_host_is_refused(define: t.Any, address: str) -> None:
+    define("sleep", "1000", networks=[{"link": "brtest", "addresses": [address]}])
+    with network_sandbox.new_namespace() as namespace, network_sandbox.inside(namespace):
+        with Netlink() as netlink:
+            netlink.create_bridge("brtest", up=True)
+            netlink.add_address("brtest", address)
+        outcome = lifecycle.start([NAME])[NAME]
+    assert isinstance(outcome, LxcError) and "this host has it" in str(outcome)
+
+
 def test_a_bridge_that_is_not_there_is_named(define: t.Any) -> None:
     define("sleep", "1000", networks=[{"link": "nobridge0"}])
     outcome = lifecycle.start([NAME])[NAME]

@@ -81,7 +81,7 @@ def check_rootfs(path: str) -> None:
 
 
 def check_links(definition: dict[str, Any]) -> None:
-    """Refuse a bridge that is not there.
+    """Refuse a bridge that is not there, and an address that the host itself has.
 
     :raises LxcError: naming it
     """
@@ -93,6 +93,21 @@ def check_links(definition: dict[str, Any]) -> None:
         except OSError as error:
             raise LxcError("attach %s to bridge" % definition["name"], network["link"],
                            errno.ENODEV, "Create it with fleet.lxc.lxc_bridge.") from error
+        for address in network["addresses"]:
+            if _is_local(address.partition("/")[0]):
+                raise LxcError("give %s the address" % definition["name"], address,
+                               errno.EADDRINUSE, "Choose another address.", "this host has it")
+
+
+def _is_local(address: str) -> bool:
+    """Whether a link of this network namespace has the address: only then it can be bound to."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as opened:
+            opened.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 def check_addresses(definition: dict[str, Any], others: list[dict[str, Any]]) -> None:
