@@ -79,7 +79,12 @@ def complain(where: str, lines: list[str]) -> None:
 
 
 def remove_kept(before: set[str]) -> None:
-    """Remove what a host keeps between containers, where it was not there before."""
+    """Remove what a host keeps between containers, where it was not there before.
+
+    Not where others work on the same machine: they may be starting from it.
+    """
+    if os.environ.get("FLEET_LXC_SHARED"):
+        return
     inside = [os.path.join(KEPT[0], name) for name in _names(KEPT[0])]
     for path in (*KEPT, *inside):
         if "file " + path not in before:
