@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LARGEST = 1 << 16  # bytes of a report
+_BATCH = 200        # monitors that are forked at a time: each is a descriptor here, of 1024
 
 
 def main(arguments: list[str]) -> None:
@@ -76,22 +77,38 @@ def _enter(path: str) -> None:
 
 
 def _launch_all(plans: list[dict[str, Any]], worker: socket.socket | None) -> None:
-    waiting = list(reversed(plans))
+    while plans:
+        _launch_batch(plans[:_BATCH], worker)
+        plans = plans[_BATCH:]
+
+
+def _launch_batch(plans: list[dict[str, Any]], worker: socket.socket | None) -> None:
+    """Fork every monitor first, then let a few at a time go on.
+
+    What this process writes between two forks, the monitors before do not share any more.
+    """
+    waiting = []
+    for plan in plans:
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            monitor.run(plan, theirs, worker)  # does not return
+        theirs.close()
+        waiting.append((plan["name"], ours))
+    waiting.reverse()
     limit = (os.cpu_count() or 1) + 1
-    running: dict[int, tuple[str, _socket.socket, int]] = {}
+    running: dict[int, tuple[str, _socket.socket]] = {}
     poller = select.poll()
     while waiting or running:
         while waiting and len(running) < limit:
-            plan = waiting.pop()
-            ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-            pid = os.fork()
-            if pid == 0:
-                monitor.run(plan, theirs, worker)  # does not return
-            theirs.close()
-            running[ours.fileno()] = (plan["name"], ours, pid)
+            name, ours = waiting.pop()
+            try:
+                ours.send(b"go")
+            except OSError:
+                pass  # it was killed: its end of file is read below
+            running[ours.fileno()] = (name, ours)
             poller.register(ours, select.POLLIN)
         for fd, _event in poller.poll():
-            name, ours, _pid = running.pop(fd)
+            name, ours = running.pop(fd)
             poller.unregister(fd)
             report = ours.recv(_LARGEST)
             ours.close()

@@ -38,11 +38,13 @@ _PIDFD, _MASTER = 0, 1     # places of the descriptors that the starter passes
 def run(plan: dict[str, Any], report: _socket.socket, worker: socket.socket | None) -> NoReturn:
     """Start the container, look after it, clean up after it. Ends the process.
 
-    :param report: where the launcher waits for one message
+    :param report: where the launcher says when to go on, and waits for one message
     """
     reboot = False
     try:
         _leave_session(report, worker)
+        if report.recv(16) != b"go":  # its turn; the launcher's death, otherwise
+            os._exit(0)
         reboot = _run(plan, report, worker)
     except BaseException as error:
         if not isinstance(error, LxcError):
