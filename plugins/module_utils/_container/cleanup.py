@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TREE = "fleet-lxc"      # the folder of containers in each control group hierarchy
 MONITORS = ".monitors"  # in it; no container's name begins with a dot
+_TREE_PATIENCE = 2      # seconds
 _PATIENCE = 10  # seconds until a process that was killed has to be gone
 
 
@@ -73,13 +74,31 @@ def finish(name: str, recorded: dict[str, Any], exit_status: dict[str, int] | No
 
 
 def remove_empty_tree() -> None:
-    """The folders that all containers share go with the last of them; what is in use stays."""
+    """The folders that all containers share go with the last of them; what is in use stays.
+
+    Where there is no container any more, a process among the monitors is about to end: the one
+    that has just started a container again after a reboot, say.
+    """
+    deadline = time.monotonic() + _TREE_PATIENCE
     for hierarchy in cgroups.hierarchies(mounts.read_mountinfo()):
         tree = "%s/%s" % (hierarchy.path, TREE)
-        for path in ("%s/%s" % (tree, MONITORS), tree):
-            try:
-                os.rmdir(path)
-            except FileNotFoundError:
-                continue
-            except OSError:
-                break  # it is in use
+        while not _removed(tree) and not _has_containers(tree) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def _removed(tree: str) -> bool:
+    for path in ("%s/%s" % (tree, MONITORS), tree):
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+    return True
+
+
+def _has_containers(tree: str) -> bool:
+    try:
+        return any(entry.is_dir() and entry.name != MONITORS for entry in os.scandir(tree))
+    except OSError:
+        return False
