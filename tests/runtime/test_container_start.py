@@ -243,3 +243,15 @@ def test_a_bridge_that_is_not_there_is_named(define: t.Any) -> None:
     outcome = lifecycle.start([NAME])[NAME]
     assert isinstance(outcome, LxcError) and "nobridge0" in str(outcome)
     assert "lxc_bridge" in outcome.hint
+
+
+def test_a_launcher_that_can_not_be_made_is_an_error_of_its_containers(
+        define: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise LxcError("write the runtime's copy to", "/full")
+    define("sleep", "1000")
+    monkeypatch.setattr(lifecycle.launch.runtime, "ensure", fail)
+    outcome = lifecycle.start([NAME])[NAME]
+    assert isinstance(outcome, LxcError) and outcome.subject == "/full"
+    recorded = store.read_state(NAME)
+    assert recorded and recorded["state"] == "STOPPED" and recorded["error"]["subject"] == "/full"

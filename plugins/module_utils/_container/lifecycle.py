@@ -51,8 +51,12 @@ def start(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
                 outcomes[name] = error
         if not plans:
             return
-        found = launch.launch(list(plans.values()), plan.monitor_folders(facts),
-                              [locks[name].fd for name in plans], timeout)
+        found: dict[str, LxcError | None]
+        try:
+            found = launch.launch(list(plans.values()), plan.monitor_folders(facts),
+                                  [locks[name].fd for name in plans], timeout)
+        except LxcError as error:
+            found = dict.fromkeys(plans, error)
         for name, problem in found.items():
             outcomes[name] = problem or {"changed": True,
                                          "warnings": plans[name]["cgroups"]["warnings"]}
