@@ -17,7 +17,7 @@ import typing as t
 
 FOLDERS = ("/var/lib/fleet-lxc", "/run/fleet-lxc")
 # A host keeps these between two containers: the runtime's copy, and the stream of events.
-KEPT = ("/var/lib/fleet-lxc/runtime", "/run/fleet-lxc/events")
+KEPT = ("/var/lib/fleet-lxc/runtime", "/run/fleet-lxc/events", "/run/fleet-lxc/events.1")
 MARKER = "FLEET_LXC_TEST_RUN"
 SYSCTLS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 

@@ -14,7 +14,8 @@ from . import store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import launcher  # noqa: F401  (so that AnsiballZ packs it, with all that it imports)
+    # So that AnsiballZ packs them, with all that they import.
+    from . import event_stream, launcher  # noqa: F401
 
 RUNTIME = store.STATE + "/runtime"
 PROGRAM = "fleet-lxc"
@@ -25,8 +26,9 @@ FILES = {
         "errors", "idmaps", "mounts", "names", "netlink", "netlink_facts", "netlink_socket",
         "processes", "seccomp", "syscalls"),
     "_container": (
-        "__init__", "cgroup_values", "cleanup", "defaults", "host", "init", "launch", "launcher",
-        "lifecycle", "monitor", "network", "observe", "plan", "runtime", "starter", "store"),
+        "__init__", "cgroup_values", "cleanup", "defaults", "event_stream", "events", "host",
+        "init", "launch", "launcher", "lifecycle", "monitor", "network", "observe", "plan", "runtime",
+        "starter", "store"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.lxc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on the disk: definitions, state, locks and the stream of events (DESIGN.md).
+"""What is on the disk: definitions, state and locks (DESIGN.md).
 
 Root only, and each file replaced as a whole. State lies under /run, which is empty after a boot.
 """
@@ -16,6 +16,7 @@ import time
 from .._kernel import processes
 from .._kernel.errors import LxcError
 from .._kernel.names import check_name
+from .events import event as event  # said with nearly everything that is written here
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 STATE = "/var/lib/fleet-lxc"
 CONTAINERS = STATE + "/containers"
 RUN = "/run/fleet-lxc"
-EVENTS = RUN + "/events"
 _PAUSE = 0.02  # seconds between two tries for a lock
 
 
@@ -155,23 +155,6 @@ def read_state(name: str) -> dict[str, Any] | None:
 def write_state(name: str, state: dict[str, Any]) -> None:
     """Keep what is known of the container's life."""
     write_json(run_folder(name) + "/state.json", state)
-
-
-def event(name: str, state: str, **facts: Any) -> None:
-    """Append one line to the host's stream of events, in one write.
-
-    A stream that can't be written is no reason to fail what it tells of.
-    """
-    line = json.dumps({"time": round(time.time(), 6), "container": name, "state": state, **facts},
-                      separators=(",", ":"))
-    try:
-        fd = os.open(EVENTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, line.encode() + b"\n")
-        finally:
-            os.close(fd)
-    except OSError:
-        pass
 
 
 def monitor_is_alive(name: str) -> bool:

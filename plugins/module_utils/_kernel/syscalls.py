@@ -46,6 +46,8 @@ BPF_PROG_LOAD, BPF_PROG_ATTACH = 5, 8
 
 P_PIDFD = 3
 
+IN_MODIFY, IN_MOVED_TO, IN_CREATE = 0x2, 0x80, 0x100
+
 _X86 = os.uname().machine == "x86_64"
 _NR = {
     "pidfd_send_signal": 424, "open_tree": 428, "move_mount": 429, "fsopen": 430,
@@ -115,6 +117,8 @@ _unshare = _declare("unshare", _INT)
 _setns = _declare("setns", _INT, _INT)
 _prctl = _declare("prctl", _INT, _ULONG, _ULONG, _ULONG, _ULONG)
 _sethostname = _declare("sethostname", _STR, _SIZE)
+_inotify_init1 = _declare("inotify_init1", _INT)
+_inotify_add_watch = _declare("inotify_add_watch", _INT, _STR, _UINT)
 _pivot_root = _declare_syscall("pivot_root", _STR, _STR)
 _openat2 = _declare_syscall("openat2", _INT, _STR, _STR, _SIZE)
 _open_tree = _declare_syscall("open_tree", _INT, _STR, _UINT)
@@ -162,6 +166,16 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
 def sethostname(name: str) -> None:
     raw = os.fsencode(name)
     _check(_sethostname(raw, len(raw)), "sethostname", name)
+
+
+def inotify_init() -> int:
+    """A descriptor that is readable when something that it watches has changed; non-blocking."""
+    return _check(_inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify_init1")
+
+
+def inotify_add_watch(fd: int, path: str, mask: int) -> None:
+    """:param mask: IN_*; of a folder also what happens to the files in it"""
+    _check(_inotify_add_watch(fd, _path(path), mask), "inotify_add_watch", path)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
