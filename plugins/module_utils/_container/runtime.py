@@ -27,8 +27,8 @@ FILES = {
         "processes", "seccomp", "syscalls"),
     "_container": (
         "__init__", "cgroup_values", "cleanup", "defaults", "event_stream", "events", "host",
-        "init", "launch", "launcher", "lifecycle", "monitor", "network", "observe", "plan", "runtime",
-        "starter", "store"),
+        "init", "launch", "launcher", "lifecycle", "monitor", "network", "observe", "plan",
+        "runtime", "starter", "store"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".
