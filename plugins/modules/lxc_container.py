@@ -226,14 +226,6 @@ options:
             a new
             container.
         type: bool
-      seccomp:
-        description:
-          - V(default), as a new container has it, answers system calls that load kernel code, set
-            the
-            host's clock and the like with EPERM, and kills programs of foreign ABIs.
-          - V(unconfined) lets all through, and so widens what a hostile program can attack.
-        type: str
-        choices: [default, unconfined]
       rlimits:
         description:
           - Resource limits of the init by the names of V(getrlimit(2\)), in lower case and without
@@ -258,20 +250,179 @@ options:
           - A new container has V(false), and a range of ids of its own that are nobody's on the
             host.
         type: bool
+      seccomp:
+        description:
+          - V(default), as a new container has it, answers system calls that load kernel code, set
+            the host's clock and the like with EPERM, and kills programs of foreign ABIs.
+          - V(unconfined) lets all through, and so widens what a hostile program can attack.
+          - Or the path of a profile on the host, from C(/) on, in LXC's format of version 1 or 2.
+            It is read at each start, and takes the place of the default one.
+        type: str
       idmap:
         description:
           - V(auto), or the first of the host's ids that the container's are mapped to, as
             V("FIRST") or V("FIRST:SIZE"). In quotes.
+          - Or several ranges, an item each, as V(u 0 1073741824 65536) with V(u) for users, V(g)
+            for groups and V(b) for both, then the first id inside, the host's, and how many. Id 0
+            has to be mapped, and the host's id 0 can't be.
           - A new container has V(auto), a range that no other container has. It is chosen once and
             kept.
-          - Ranges begin at 65536 or above and have 65536 ids or more.
+          - A single range begins at 65536 or above and has 65536 ids or more.
           - Not with O(containers[].privileged=true).
-        type: str
+        type: list
+        elements: str
       halt_signal:
         description:
           - The signal that asks the init to end, like V(SIGTERM), V(PWR) or V(RTMIN+3).
           - Left out for a new container, or V(""), it depends on the init.
         type: str
+      reboot_signal:
+        description:
+          - The signal that asks the init to reboot. Left out for a new container, or V(""), it
+            depends on the init.
+        type: str
+      stop_signal:
+        description:
+          - The signal that ends an init which did not end by itself in time. Left out for a new
+            container, or V(""), it is SIGKILL. What is left after it gets SIGKILL all the same.
+        type: str
+      init:
+        description:
+          - "Whether O(containers[].command) runs below a small init of the runtime's own, which
+            passes signals on to it, reaps zombies, and ends with its exit status: what
+            C(lxc-execute) does."
+          - "A new container has V(false): the command itself is process 1."
+        type: bool
+      init_groups:
+        description: Supplementary groups of the init, inside. A new container has none.
+        type: list
+        elements: int
+      mount_auto:
+        description:
+          - How the kernel's file systems are mounted, an item each, as C(lxc.mount.auto) has it.
+          - V(proc:mixed) has only C(/proc/sys/net) writable below C(/proc/sys), and that only with
+            O(containers[].networks). V(proc:rw) has nothing in C(/proc) read-only.
+          - V(sys:ro), V(sys:mixed), where only C(/sys/devices/virtual/net) is writable, or
+            V(sys:rw).
+          - V(cgroup:mixed) shows the container's own control groups in C(/sys/fs/cgroup). It may
+            make groups below them where they are its own; V(cgroup:ro) lets it write to none and
+            V(cgroup:rw) to all.
+          - Left out for a new container, C(/sys) and C(/proc/sys) are read-only. Where the command
+            is an init of a whole system, like C(/sbin/init), control groups are V(cgroup:mixed),
+            and C(/run), C(/run/lock) and C(/tmp) are empty at each start.
+        type: list
+        elements: str
+      mount_fstab:
+        description:
+          - A file of the host in the format of V(fstab(5\)), whose mounts come before those of
+            O(containers[].mounts). Targets are below the container's C(/). It is read at each
+            start. V("") is none.
+        type: str
+      rootfs_options:
+        description:
+          - How the root file system is mounted, any of V(nodev), V(noexec), V(nosuid) and V(ro). A
+            new container has V([]).
+        type: list
+        elements: str
+      autodev:
+        description:
+          - Whether the container has a C(/dev) of its own with the devices that it may use.
+            V(false) leaves that of the root file system, and mounts what is there to be mounted on.
+        type: bool
+      tty_max:
+        description:
+          - How many terminals C(/dev/tty1) and so on the container has; V(0) for a new one.
+        type: int
+      tty_dir:
+        description:
+          - A folder below C(/dev) for these and the console, with links to them from C(/dev). V("")
+            is none.
+        type: str
+      pty_max:
+        description:
+          - How many pseudo terminals the container may have at a time; V(1024) for a new one.
+        type: int
+      console_logfile:
+        description:
+          - A file of the host that has what the container writes on its console, in place of
+            C(console.log) beside the definition. V("") goes back to that.
+        type: str
+      namespace_keep:
+        description:
+          - Namespaces that stay the host's, any of V(net), V(ipc), V(uts), V(cgroup) and V(pid),
+            even where the other options would make new ones. V(pid) is for a privileged container
+            only.
+        type: list
+        elements: str
+      namespace_clone:
+        description:
+          - Namespaces that the container has to itself beside those that the other options give it,
+            like V(net) or V(uts).
+        type: list
+        elements: str
+      namespace_share:
+        description:
+          - "Namespaces that are those of something else: V(net), V(ipc), V(uts) or V(pid), each
+            with the name of a running container, a process id, or the path of a namespace's file."
+        type: dict
+      hooks:
+        description:
+          - Programs that run at points of the container's life, a list of commands each, by LXC's
+            names V(pre-start), V(pre-mount), V(mount), V(autodev), V(start-host), V(start),
+            V(stop), V(post-stop), V(clone) and V(destroy).
+          - They get the variables of C(lxc.container.conf), like C(LXC_NAME) and
+            C(LXC_ROOTFS_MOUNT). One that fails before the container runs fails the start.
+          - V(pre-start), V(start-host), V(stop), V(post-stop), V(clone) and V(destroy) run as root
+            of the host.
+        type: dict
+      hook_version:
+        description:
+          - V(0), as a new container has it, passes the container's name, V(lxc) and the hook's name
+            as arguments; V(1) passes all in variables.
+        type: int
+        choices: [0, 1]
+      arch:
+        description: What V(uname(2\)) says inside, like V(i686) or V(x86_64). V("") is the host's.
+        type: str
+      apparmor_profile:
+        description:
+          - The AppArmor profile of the container, V(unconfined), or V(unchanged). V("") is none. An
+            error at the start where the host has no AppArmor.
+        type: str
+      selinux_context:
+        description:
+          - The SELinux context of the container. V("") is none. An error at the start where the
+            host has no SELinux.
+        type: str
+      keyring_session:
+        description:
+          - Whether the container has a session keyring of its own. V(false) lets the host's be seen
+            inside.
+        type: bool
+      time_offset_boot:
+        description:
+          - How much later than the host's the clock since the boot is, like V(10h), V(-300s) or
+            V(1500ms). V("") is not at all.
+        type: str
+      time_offset_monotonic:
+        description: The same for the monotonic clock.
+        type: str
+      start_auto:
+        description: Whether the container is started when the host boots; V(false) for a new one.
+        type: bool
+      start_delay:
+        description: Seconds to wait after its start before the next container is started at boot.
+        type: int
+      start_order:
+        description:
+          - "Where it comes among those that are started at boot: a higher number comes first, and
+            is stopped last."
+        type: int
+      group:
+        description:
+          - Groups of containers that this one is in, for whoever starts or stops them together.
+        type: list
+        elements: str
   state:
     description:
       - V(present) defines the container, and leaves it running or stopped as it is.
@@ -448,13 +599,6 @@ options:
       - Whether set-user-ID programs and file capabilities have no effect inside; V(false) for a new
         container.
     type: bool
-  seccomp:
-    description:
-      - V(default), as a new container has it, answers system calls that load kernel code, set the
-        host's clock and the like with EPERM, and kills programs of foreign ABIs.
-      - V(unconfined) lets all through, and so widens what a hostile program can attack.
-    type: str
-    choices: [default, unconfined]
   rlimits:
     description:
       - Resource limits of the init by the names of V(getrlimit(2\)), in lower case and without
@@ -476,20 +620,173 @@ options:
         calls only. Whoever breaks one of these has the host.
       - A new container has V(false), and a range of ids of its own that are nobody's on the host.
     type: bool
+  seccomp:
+    description:
+      - V(default), as a new container has it, answers system calls that load kernel code, set the
+        host's clock and the like with EPERM, and kills programs of foreign ABIs.
+      - V(unconfined) lets all through, and so widens what a hostile program can attack.
+      - Or the path of a profile on the host, from C(/) on, in LXC's format of version 1 or 2. It is
+        read at each start, and takes the place of the default one.
+    type: str
   idmap:
     description:
-      - V(auto), or the first of the host's ids that the container's are mapped to, as
-        V("FIRST") or V("FIRST:SIZE"). In quotes.
+      - V(auto), or the first of the host's ids that the container's are mapped to, as V("FIRST") or
+        V("FIRST:SIZE"). In quotes.
+      - Or several ranges, an item each, as V(u 0 1073741824 65536) with V(u) for users, V(g) for
+        groups and V(b) for both, then the first id inside, the host's, and how many. Id 0 has to be
+        mapped, and the host's id 0 can't be.
       - A new container has V(auto), a range that no other container has. It is chosen once and
         kept.
-      - Ranges begin at 65536 or above and have 65536 ids or more.
+      - A single range begins at 65536 or above and has 65536 ids or more.
       - Not with O(privileged=true).
-    type: str
+    type: list
+    elements: str
   halt_signal:
     description:
       - The signal that asks the init to end, like V(SIGTERM), V(PWR) or V(RTMIN+3).
       - Left out for a new container, or V(""), it depends on the init.
     type: str
+  reboot_signal:
+    description:
+      - The signal that asks the init to reboot. Left out for a new container, or V(""), it depends
+        on the init.
+    type: str
+  stop_signal:
+    description:
+      - The signal that ends an init which did not end by itself in time. Left out for a new
+        container, or V(""), it is SIGKILL. What is left after it gets SIGKILL all the same.
+    type: str
+  init:
+    description:
+      - "Whether O(command) runs below a small init of the runtime's own, which passes signals on to
+        it, reaps zombies, and ends with its exit status: what C(lxc-execute) does."
+      - "A new container has V(false): the command itself is process 1."
+    type: bool
+  init_groups:
+    description: Supplementary groups of the init, inside. A new container has none.
+    type: list
+    elements: int
+  mount_auto:
+    description:
+      - How the kernel's file systems are mounted, an item each, as C(lxc.mount.auto) has it.
+      - V(proc:mixed) has only C(/proc/sys/net) writable below C(/proc/sys), and that only with
+        O(networks). V(proc:rw) has nothing in C(/proc) read-only.
+      - V(sys:ro), V(sys:mixed), where only C(/sys/devices/virtual/net) is writable, or V(sys:rw).
+      - V(cgroup:mixed) shows the container's own control groups in C(/sys/fs/cgroup). It may make
+        groups below them where they are its own; V(cgroup:ro) lets it write to none and
+        V(cgroup:rw) to all.
+      - Left out for a new container, C(/sys) and C(/proc/sys) are read-only. Where the command is
+        an init of a whole system, like C(/sbin/init), control groups are V(cgroup:mixed), and
+        C(/run), C(/run/lock) and C(/tmp) are empty at each start.
+    type: list
+    elements: str
+  mount_fstab:
+    description:
+      - A file of the host in the format of V(fstab(5\)), whose mounts come before those of
+        O(mounts). Targets are below the container's C(/). It is read at each start. V("") is none.
+    type: str
+  rootfs_options:
+    description:
+      - How the root file system is mounted, any of V(nodev), V(noexec), V(nosuid) and V(ro). A new
+        container has V([]).
+    type: list
+    elements: str
+  autodev:
+    description:
+      - Whether the container has a C(/dev) of its own with the devices that it may use. V(false)
+        leaves that of the root file system, and mounts what is there to be mounted on.
+    type: bool
+  tty_max:
+    description: How many terminals C(/dev/tty1) and so on the container has; V(0) for a new one.
+    type: int
+  tty_dir:
+    description:
+      - A folder below C(/dev) for these and the console, with links to them from C(/dev). V("") is
+        none.
+    type: str
+  pty_max:
+    description: How many pseudo terminals the container may have at a time; V(1024) for a new one.
+    type: int
+  console_logfile:
+    description:
+      - A file of the host that has what the container writes on its console, in place of
+        C(console.log) beside the definition. V("") goes back to that.
+    type: str
+  namespace_keep:
+    description:
+      - Namespaces that stay the host's, any of V(net), V(ipc), V(uts), V(cgroup) and V(pid), even
+        where the other options would make new ones. V(pid) is for a privileged container only.
+    type: list
+    elements: str
+  namespace_clone:
+    description:
+      - Namespaces that the container has to itself beside those that the other options give it,
+        like V(net) or V(uts).
+    type: list
+    elements: str
+  namespace_share:
+    description:
+      - "Namespaces that are those of something else: V(net), V(ipc), V(uts) or V(pid), each with
+        the name of a running container, a process id, or the path of a namespace's file."
+    type: dict
+  hooks:
+    description:
+      - Programs that run at points of the container's life, a list of commands each, by LXC's names
+        V(pre-start), V(pre-mount), V(mount), V(autodev), V(start-host), V(start), V(stop),
+        V(post-stop), V(clone) and V(destroy).
+      - They get the variables of C(lxc.container.conf), like C(LXC_NAME) and C(LXC_ROOTFS_MOUNT).
+        One that fails before the container runs fails the start.
+      - V(pre-start), V(start-host), V(stop), V(post-stop), V(clone) and V(destroy) run as root of
+        the host.
+    type: dict
+  hook_version:
+    description:
+      - V(0), as a new container has it, passes the container's name, V(lxc) and the hook's name as
+        arguments; V(1) passes all in variables.
+    type: int
+    choices: [0, 1]
+  arch:
+    description: What V(uname(2\)) says inside, like V(i686) or V(x86_64). V("") is the host's.
+    type: str
+  apparmor_profile:
+    description:
+      - The AppArmor profile of the container, V(unconfined), or V(unchanged). V("") is none. An
+        error at the start where the host has no AppArmor.
+    type: str
+  selinux_context:
+    description:
+      - The SELinux context of the container. V("") is none. An error at the start where the host
+        has no SELinux.
+    type: str
+  keyring_session:
+    description:
+      - Whether the container has a session keyring of its own. V(false) lets the host's be seen
+        inside.
+    type: bool
+  time_offset_boot:
+    description:
+      - How much later than the host's the clock since the boot is, like V(10h), V(-300s) or
+        V(1500ms). V("") is not at all.
+    type: str
+  time_offset_monotonic:
+    description: The same for the monotonic clock.
+    type: str
+  start_auto:
+    description: Whether the container is started when the host boots; V(false) for a new one.
+    type: bool
+  start_delay:
+    description: Seconds to wait after its start before the next container is started at boot.
+    type: int
+  start_order:
+    description:
+      - "Where it comes among those that are started at boot: a higher number comes first, and is
+        stopped last."
+    type: int
+  group:
+    description:
+      - Groups of containers that this one is in, for whoever starts or stops them together.
+    type: list
+    elements: str
 seealso:
   - module: fleet.lxc.lxc_rootfs
   - module: fleet.lxc.lxc_bridge

@@ -135,7 +135,7 @@ def allocate_ids(definitions: list[dict[str, Any]]) -> dict[str, int]:
 
     :param definitions: every one that is stored or about to be
     """
-    taken = [(d["idmap"]["first"], d["idmap"]["size"]) for d in definitions if d.get("idmap")]
+    taken = [used for d in definitions if d.get("idmap") for used in idmaps.taken(d["idmap"])]
     for path in ("/etc/subuid", "/etc/subgid"):
         try:
             with open(path, encoding="utf-8", errors="replace") as stream:

@@ -24,6 +24,12 @@ DEFAULT_COMMAND = ["/sbin/init"]
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
+# Options that can be written down already, with the value that this runtime honours.
+_NOT_YET = {"hooks": {}, "init": False, "init_groups": [], "mount_auto": None, "mount_fstab": None,
+            "autodev": True, "tty_max": 0, "tty_dir": None, "pty_max": 1024,
+            "console_logfile": None, "namespace_keep": [], "namespace_clone": [],
+            "namespace_share": {}, "arch": None, "apparmor_profile": None, "selinux_context": None,
+            "keyring_session": True, "time_offset_boot": None, "time_offset_monotonic": None}
 _KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
 _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 
@@ -35,6 +41,10 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
     :raises LxcError: where this host lacks what the definition asks for
     """
     name = definition["name"]
+    for option, honoured in _NOT_YET.items():
+        if definition.get(option, honoured) != honoured:
+            raise LxcError("plan the start of", name, detail="%s is not honoured yet" % option,
+                           hint="Leave it out.")
     own_network = definition["networks"] is not None
     namespaces = ["mnt", "pid", "ipc", "cgroup"]
     if definition["hostname"] is not None:
@@ -56,7 +66,8 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "cgroups": groups,
         "rootfs": definition["rootfs"],
         # Device nodes of the tree itself would be the host's devices.
-        "rootfs_options": [] if definition["privileged"] else ["nodev"],
+        "rootfs_options": sorted({*definition["rootfs_options"],
+                                  *([] if definition["privileged"] else ["nodev"])}),
         "staged": staged,
         "kernel": _kernel_mounts(definition, host, own_network),
         "late": late,
@@ -188,5 +199,9 @@ def _capabilities(definition: dict[str, Any]) -> int:
 def _seccomp(definition: dict[str, Any], host: Host) -> str | None:
     if definition["seccomp"] == "unconfined":
         return None
+    if definition["seccomp"] != "default":
+        raise LxcError("plan the start of", definition["name"],
+                       detail="a seccomp profile of its own is not honoured yet",
+                       hint="Use default or unconfined.")
     refused = {number: 1 for number in defaults.refused_numbers(host.machine)}  # EPERM
     return seccomp.program(refused, defaults.NEWEST_SYSCALL, host.machine).hex()

@@ -4,15 +4,19 @@
 """What a container is: options in, the whole definition as plain JSON out. No look at the host."""
 from __future__ import annotations
 
-import os
-import signal
 import socket
 from collections import namedtuple
 
-from .._kernel import addresses, capabilities, device_filter, idmaps, processes
+from .._kernel import addresses, capabilities, device_filter
 from .._kernel.errors import LxcError
 from .._kernel.names import check_name
-from . import cgroup_values
+from . import cgroup_values, checks, system_checks
+from .checks import DIGITS as _DIGITS
+from .checks import LETTERS as _LETTERS
+from .checks import bad as _bad
+from .checks import once as _once
+from .checks import path as _path
+from .checks import text as _string
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -35,7 +39,6 @@ RESTART, STORED = "restart", "stored"
 
 MOUNT_TYPES = ("bind", "tmpfs", "proc", "sysfs", "mqueue", "devpts")
 NETWORK_TYPES = ("veth", "empty", "none")
-SECCOMP_PROFILES = ("default", "unconfined")
 # getrlimit(2), in lower case and without RLIMIT_.
 RLIMITS = ("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
            "nproc", "rss", "rtprio", "rttime", "sigpending", "stack")
@@ -46,8 +49,6 @@ IPC_SYSCTLS = frozenset("kernel." + name for name in (
 
 _MOUNT_FLAGS = ("idmap=container", "nodev", "noexec", "nosuid", "ro")
 _UNLIMITED = ("unlimited", "-1")
-_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
-_DIGITS = frozenset("0123456789")
 _MAX_ID = 65535
 
 _NETWORK: dict[str, dict[str, Any]] = {
@@ -91,8 +92,9 @@ def make_definition(name: str, options: dict[str, Any],
     definition: dict[str, Any] = {"version": VERSION, "name": name}
     for key, option in OPTIONS.items():
         value = options.get(key)
-        if key == "idmap" and value == "auto":
-            value = None
+        if key == "idmap":
+            value = [value] if isinstance(value, str) else value
+            value = None if value == ["auto"] else value
         if value is None and stored is not None and key in stored:
             definition[key] = stored[key]
             continue
@@ -122,11 +124,6 @@ def _refused(name: str, option: str, detail: str, hint: str) -> LxcError:
     return LxcError("use as option of container %s:" % name, option, detail=detail, hint=hint)
 
 
-def _bad(what: str, detail: str, hint: str) -> LxcError:
-    """For the checks below; make_definition says which option and container it is about."""
-    return LxcError("check", what, detail=detail, hint=hint)
-
-
 def _check_together(name: str, definition: dict[str, Any], options: dict[str, Any]) -> None:
     """What no option can know alone."""
     if definition["rootfs"] is None:
@@ -149,42 +146,10 @@ def _check_together(name: str, definition: dict[str, Any], options: dict[str, An
 
 # Strings and numbers
 
-def _string(value: Any, what: str = "") -> str:
-    """A text that can reach the kernel: a NUL would cut it."""
-    if not isinstance(value, str):
-        raise _bad(what or repr(value), "%r is no text" % (value,), "Put it into quotes.")
-    if "\0" in value:
-        raise _bad(what, "%r contains a NUL" % value, "Take the NUL out.")
-    return value
-
-
-def _path(value: str, what: str = "") -> str:
-    """An absolute path as one name: no "..", no doubled or trailing slash."""
-    problem = ""
-    if "\0" in value or "\n" in value:
-        problem = "has a NUL or a line break"
-    elif not value.startswith("/"):
-        problem = "is not absolute"
-    elif ".." in value.split("/"):
-        problem = "contains '..'"
-    if problem:
-        raise _bad(what, "%r %s" % (value, problem), "Give the whole path from / on.")
-    return os.path.normpath("/" + value.lstrip("/"))
-
-
 def _id(value: int) -> int:
     if not 0 <= value <= _MAX_ID:
         raise _bad("", "%d is out of range" % value, "Containers have ids from 0 to %d." % _MAX_ID)
     return value
-
-
-def _choice(choices: tuple[str, ...]) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if value not in choices:
-            raise _bad("", "%r is none of the choices" % value,
-                       "Choose one of %s." % ", ".join(choices))
-        return value
-    return check
 
 
 def _command(words: list[str]) -> list[str] | None:
@@ -216,28 +181,6 @@ def _environment(given: dict[str, Any]) -> dict[str, str]:
             value = str(value)
         made[key] = _string(value, key)
     return made
-
-
-def _once(values: list[str], what: str = "") -> list[str]:
-    for position, value in enumerate(values):
-        if value in values[:position]:
-            raise _bad(what, "%s is listed twice" % value, "List it once.")
-    return values
-
-
-def _halt_signal(value: str) -> str | None:
-    """An empty one goes back to the default, which depends on the init."""
-    if not value:
-        return None
-    try:
-        number = processes.signal_number(value)
-        offset = number - signal.SIGRTMIN
-        if 0 < offset and number < signal.SIGRTMAX:
-            return "SIGRTMIN+%d" % offset
-        return signal.Signals(number).name  # not 32 and 33, which are the C library's own
-    except ValueError:
-        raise _bad("", "%r is no signal" % value,
-                   "Write it like SIGTERM, PWR or RTMIN+3: signal(7).") from None
 
 
 # Networks
@@ -482,24 +425,6 @@ def _sysctls(given: dict[str, Any]) -> dict[str, str]:
     return made
 
 
-def _idmap(text: str) -> dict[str, int]:
-    first, colon, size = str(text).partition(":")
-    numbers = (first, size if colon else str(idmaps.SIZE))
-    if any(not n or set(n) - _DIGITS for n in numbers):
-        raise _bad("", "%r is no range of ids" % text,
-                   'Write "auto", "FIRST" or "FIRST:SIZE", like "1073741824:65536".')
-    start, count = int(numbers[0]), int(numbers[1])
-    if start <= _MAX_ID:
-        raise _bad("", "%d is an id of the host's own accounts" % start,
-                   "Begin at %d or above." % (_MAX_ID + 1))
-    if count <= _MAX_ID:
-        raise _bad("", "%d ids are too few" % count,
-                   "A root file system has owners from 0 to %d." % _MAX_ID)
-    if start + count > 0xFFFFFFFF:  # the last one is (uid_t)-1, which is nobody's
-        raise _bad("", "%r goes past the last id, 4294967294" % text, "Begin lower.")
-    return {"first": start, "size": count}
-
-
 def _list_of(elements: str, **more: Any) -> dict[str, Any]:
     return {"type": "list", "elements": elements, **more}
 
@@ -522,11 +447,43 @@ OPTIONS: dict[str, Option] = {
     "cap_add": Option(_list_of("str"), [], _capabilities),
     "cap_drop": Option(_list_of("str"), [], _capabilities),
     "no_new_privs": Option({"type": "bool"}, False, bool),
-    "seccomp": Option({"type": "str", "choices": list(SECCOMP_PROFILES)}, "default",
-                      _choice(SECCOMP_PROFILES)),
+    "seccomp": Option({"type": "str"}, "default", system_checks.seccomp),
     "rlimits": Option({"type": "dict"}, {}, _rlimits),
     "sysctls": Option({"type": "dict"}, {}, _sysctls),
     "privileged": Option({"type": "bool"}, False, bool),
-    "idmap": Option({"type": "str"}, None, _idmap),
-    "halt_signal": Option({"type": "str"}, None, _halt_signal, STORED),
+    "idmap": Option(_list_of("str"), None, system_checks.idmap),
+    "halt_signal": Option({"type": "str"}, None, checks.signal_name, STORED),
+    "reboot_signal": Option({"type": "str"}, None, checks.signal_name, STORED),
+    "stop_signal": Option({"type": "str"}, None, checks.signal_name, STORED),
+    "init": Option({"type": "bool"}, False, bool),
+    "init_groups": Option(_list_of("int"), [], system_checks.init_groups),
+    "mount_auto": Option(_list_of("str"), None, system_checks.mount_auto),
+    "mount_fstab": Option({"type": "str"}, None, checks.or_none(_path)),
+    "rootfs_options": Option(_list_of("str"), [], system_checks.rootfs_options),
+    "autodev": Option({"type": "bool"}, True, bool),
+    "tty_max": Option({"type": "int"}, 0, checks.number(0, 63, "Terminals are from 0 to 63.")),
+    "tty_dir": Option({"type": "str"}, None, system_checks.tty_dir),
+    "pty_max": Option({"type": "int"}, 1024, checks.number(
+        1, 1 << 20, "Pseudo terminals are from 1 to 1048576.")),
+    "console_logfile": Option({"type": "str"}, None, checks.or_none(_path)),
+    "namespace_keep": Option(_list_of("str"), [], system_checks.namespaces(
+        system_checks.KEPT, "For the host's users write 'privileged: true'.")),
+    "namespace_clone": Option(_list_of("str"), [], system_checks.namespaces(
+        system_checks.CLONED, "These are the kernel's namespaces(7).")),
+    "namespace_share": Option({"type": "dict"}, {}, system_checks.namespace_share),
+    "hooks": Option({"type": "dict"}, {}, system_checks.hooks),
+    "hook_version": Option({"type": "int", "choices": [0, 1]}, 0, checks.number(
+        0, 1, "Versions are 0 and 1.")),
+    "arch": Option({"type": "str"}, None, system_checks.arch),
+    "apparmor_profile": Option({"type": "str"}, None, checks.or_none(_string)),
+    "selinux_context": Option({"type": "str"}, None, checks.or_none(_string)),
+    "keyring_session": Option({"type": "bool"}, True, bool),
+    "time_offset_boot": Option({"type": "str"}, None, system_checks.time_offset),
+    "time_offset_monotonic": Option({"type": "str"}, None, system_checks.time_offset),
+    "start_auto": Option({"type": "bool"}, False, bool, STORED),
+    "start_delay": Option({"type": "int"}, 0, checks.number(
+        0, 86400, "It is a number of seconds, up to a day."), STORED),
+    "start_order": Option({"type": "int"}, 0, checks.number(
+        -(1 << 31), (1 << 31) - 1, "It is a number of 32 bits."), STORED),
+    "group": Option(_list_of("str"), [], system_checks.groups, STORED),
 }

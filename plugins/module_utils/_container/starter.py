@@ -18,7 +18,7 @@ import signal
 import socket
 import time
 
-from .._kernel import cgroup_tree, mounts, processes, syscalls
+from .._kernel import cgroup_tree, idmaps, mounts, processes, syscalls
 from .._kernel.errors import LxcError
 from . import init, network, store
 
@@ -136,10 +136,10 @@ def _clone(plan: dict[str, Any]) -> tuple[int, int]:
             os.close(folder)
 
 
-def _write_maps(pid: int, ids: dict[str, int]) -> None:
-    line = "0 %d %d" % (ids["first"], ids["size"])
-    for name in ("uid_map", "gid_map"):
-        cgroup_tree.write("/proc/%d/%s" % (pid, name), line)
+def _write_maps(pid: int, ids: dict[str, Any]) -> None:
+    for kind in ("uid", "gid"):
+        lines = ["%d %d %d" % tuple(entry) for entry in idmaps.ranges(ids, kind)]
+        cgroup_tree.write("/proc/%d/%s_map" % (pid, kind), "\n".join(lines))
 
 
 def _stage(plan: dict[str, Any], pid: int) -> None:
@@ -172,7 +172,8 @@ def _stage_mount(mount: dict[str, Any], plain_root: int, root: int, users: int |
         if mount["create"]:
             mounts.make_target(plain_root, target, mount["create"])
         if mount["type"] == "tmpfs":
-            owner = ["uid=%d" % ids["first"], "gid=%d" % ids["first"]] if ids else []
+            owner = ["%s=%d" % (kind, idmaps.outside(idmaps.ranges(ids, kind), 0) or 0)
+                     for kind in ("uid", "gid")] if ids else []
             tree = mounts.new("tmpfs", [*owner, *mount["options"]])
         else:
             source = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)

@@ -6,11 +6,39 @@ from __future__ import annotations
 
 from .errors import LxcError
 
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from typing import Any
+
 SIZE = 65536
 # Above SUB_UID_MAX of login.defs(5), 600100000, so that useradd hands out none of these, and
 # inside the range that systemd sets aside for containers.
 FIRST = 0x40000000
 LAST = 0x6FFF0000
+
+
+def ranges(idmap: dict[str, Any], kind: str) -> list[list[int]]:
+    """[inside, outside, count] of each range.
+
+    :param idmap: as a definition has it: first and size, or also uid and gid
+    :param kind: "uid" or "gid"
+    """
+    found: list[list[int]] = idmap.get(kind) or [[0, idmap["first"], idmap["size"]]]
+    return found
+
+
+def outside(mapped: list[list[int]], number: int) -> int | None:
+    """The host's id of an id inside, None where it is not mapped."""
+    for inside, first, count in mapped:
+        if inside <= number < inside + count:
+            return first + number - inside
+    return None
+
+
+def taken(idmap: dict[str, Any]) -> list[tuple[int, int]]:
+    """The host's ids (start, count) that the map uses, users' and groups'."""
+    return [(first, count) for kind in ("uid", "gid")
+            for _inside, first, count in ranges(idmap, kind)]
 
 
 def parse_subids(text: str) -> list[tuple[int, int]]:
@@ -23,14 +51,14 @@ def parse_subids(text: str) -> list[tuple[int, int]]:
     return ranges
 
 
-def allocate(taken: list[tuple[int, int]]) -> int:
+def allocate(used: list[tuple[int, int]]) -> int:
     """The first id of the lowest free range of SIZE ids.
 
-    :param taken: ranges (start, count) that are somebody's already
+    :param used: ranges (start, count) that are somebody's already
     :raises LxcError: when all 12288 are taken
     """
     slots: set[int] = set()
-    for start, count in taken:
+    for start, count in used:
         low = max(start, FIRST)
         high = min(start + count - 1, LAST + SIZE - 1)
         slots.update(range((low - FIRST) // SIZE, (high - FIRST) // SIZE + 1))
