@@ -13,7 +13,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container.runtime impor
 UTILS = pathlib.Path(__file__).parents[2] / "plugins" / "module_utils"
 # Of modules that run from the archive only.
 ONLY_MODULES = {"_kernel": {"features", "kconfig", "nftables", "sysctls"},
-                "_container": {"checks", "spec", "system_checks"}}
+                "_container": {"checks", "networks", "spec", "system_checks"}}
 
 
 def imports(path: pathlib.Path) -> set[str]:

@@ -71,6 +71,30 @@ def number(lowest: int, highest: int, hint: str) -> Callable[[int], int]:
     return check
 
 
+def place(index: int) -> str:
+    """How messages name an item of a list."""
+    return "item %d" % (index + 1)
+
+
+def fill(item: dict[str, Any], table: dict[str, dict[str, Any]], what: str) -> dict[str, Any]:
+    """The item with every key of the table; for callers that no argument spec has checked."""
+    unknown = sorted(set(item) - set(table))
+    if unknown:
+        raise bad(what, "there is no option %r" % unknown[0],
+                  "Options are: %s." % ", ".join(table))
+    filled = {}
+    for key, argument in table.items():
+        value = item.get(key)
+        value = argument.get("default") if value is None else value
+        if value is None and argument.get("required"):
+            raise bad(what, "%s is missing" % key, "Give '%s'." % key)
+        if value is not None and value not in argument.get("choices", (value,)):
+            raise bad(what, "%r is no %s" % (value, key),
+                      "Choose one of %s." % ", ".join(argument["choices"]))
+        filled[key] = value
+    return filled
+
+
 def once(values: list[str], what: str = "") -> list[str]:
     for position, value in enumerate(values):
         if value in values[:position]:

@@ -4,18 +4,19 @@
 """What a container is: options in, the whole definition as plain JSON out. No look at the host."""
 from __future__ import annotations
 
-import socket
 from collections import namedtuple
 
-from .._kernel import addresses, capabilities, device_filter
+from .._kernel import capabilities, device_filter
 from .._kernel.errors import LxcError
 from .._kernel.names import check_name
-from . import cgroup_values, checks, system_checks
+from . import cgroup_values, checks, networks, system_checks
 from .checks import DIGITS as _DIGITS
 from .checks import LETTERS as _LETTERS
 from .checks import bad as _bad
+from .checks import fill as _fill
 from .checks import once as _once
 from .checks import path as _path
+from .checks import place as _item
 from .checks import text as _string
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -38,7 +39,6 @@ VERSION = 1
 RESTART, STORED = "restart", "stored"
 
 MOUNT_TYPES = ("bind", "tmpfs", "proc", "sysfs", "mqueue", "devpts")
-NETWORK_TYPES = ("veth", "empty", "none")
 # getrlimit(2), in lower case and without RLIMIT_.
 RLIMITS = ("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
            "nproc", "rss", "rtprio", "rttime", "sigpending", "stack")
@@ -51,17 +51,6 @@ _MOUNT_FLAGS = ("idmap=container", "nodev", "noexec", "nosuid", "ro")
 _UNLIMITED = ("unlimited", "-1")
 _MAX_ID = 65535
 
-_NETWORK: dict[str, dict[str, Any]] = {
-    "type": {"type": "str", "choices": list(NETWORK_TYPES), "default": "veth"},
-    "link": {"type": "str"},
-    "name": {"type": "str"},
-    "addresses": {"type": "list", "elements": "str", "default": []},
-    "gateway4": {"type": "str"},
-    "gateway6": {"type": "str"},
-    "mtu": {"type": "int"},
-    "mac": {"type": "str"},
-    "host_name": {"type": "str"},
-}
 _MOUNT: dict[str, dict[str, Any]] = {
     "source": {"type": "str"},
     "target": {"type": "str", "required": True},
@@ -181,140 +170,6 @@ def _environment(given: dict[str, Any]) -> dict[str, str]:
             value = str(value)
         made[key] = _string(value, key)
     return made
-
-
-# Networks
-
-def _fill(item: dict[str, Any], table: dict[str, dict[str, Any]], what: str) -> dict[str, Any]:
-    """The item with every key of the table; for callers that no argument spec has checked."""
-    unknown = sorted(set(item) - set(table))
-    if unknown:
-        raise _bad(what, "there is no option %r" % unknown[0],
-                   "Options are: %s." % ", ".join(table))
-    filled = {}
-    for key, argument in table.items():
-        value = item.get(key)
-        value = argument.get("default") if value is None else value
-        if value is None and argument.get("required"):
-            raise _bad(what, "%s is missing" % key, "Give '%s'." % key)
-        if value is not None and value not in argument.get("choices", (value,)):
-            raise _bad(what, "%r is no %s" % (value, key),
-                       "Choose one of %s." % ", ".join(argument["choices"]))
-        filled[key] = value
-    return filled
-
-
-def _networks(items: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
-    """None where the container shares the host's network: type "none", as LXC names it."""
-    if not items:
-        raise _bad("", "the list is empty",
-                   "Use type 'empty' for a network with nothing but lo, 'none' for the host's.")
-    links = [_network(item, index) for index, item in enumerate(items)]
-    for index, link in enumerate(links):
-        if link["type"] != "veth" and len(links) > 1:
-            raise _bad(_item(index), "type %s goes with nothing else" % link["type"],
-                       "Make it the only item, or take it from the list.")
-    if links[0]["type"] == "none":
-        return None
-    if links[0]["type"] == "veth":
-        _check_links_together(links)
-    return links
-
-
-def _item(index: int) -> str:
-    return "item %d" % (index + 1)
-
-
-def _network(item: dict[str, Any], index: int) -> dict[str, Any]:
-    what = _item(index)
-    link = _fill(item, _NETWORK, what)
-    if link["type"] != "veth":
-        extra = [key for key in _NETWORK if key != "type" and link[key]]
-        if extra:
-            raise _bad(what, "%s means nothing for type %s" % (extra[0], link["type"]),
-                       "Leave it out, or use type 'veth'.")
-        return {"type": link["type"]}
-    if link["link"] is None:
-        raise _bad(what, "link is missing", "Name the bridge of the host, as made by lxc_bridge.")
-    if link["name"] is None:
-        link["name"] = "eth%d" % index
-    try:
-        for key in ("link", "name", "host_name"):
-            if link[key] is not None:
-                addresses.check_link_name(link[key])
-        if link["mac"] is not None:
-            link["mac"] = addresses.check_mac(link["mac"])
-        cidrs = [addresses.parse_cidr(text) for text in link["addresses"]]
-        for key in ("gateway4", "gateway6"):
-            if link[key] is not None:
-                link[key] = _gateway(link[key], key, cidrs)
-    except LxcError as error:
-        raise _bad(what, "%s: %s" % (error.subject, error.detail), error.hint) from None
-    for cidr in cidrs:
-        _check_own_address(cidr, what)
-    link["addresses"] = [addresses.to_text(cidr) for cidr in cidrs]
-    if link["name"] == "lo" or link["host_name"] == link["link"]:
-        raise _bad(what, "%s is the name of another link" % (
-            "lo" if link["name"] == "lo" else link["link"]), "Choose another name.")
-    if link["mtu"] is not None:
-        # addrconf_notify(): a link below IPV6_MIN_MTU loses its IPv6 addresses.
-        lowest = 1280 if any(c.family == socket.AF_INET6 for c in cidrs) else 68
-        if not lowest <= link["mtu"] <= 65535:
-            raise _bad(what, "mtu %d is out of range" % link["mtu"],
-                       "It is a number of bytes from %d to 65535, usually 1500." % lowest)
-    return link
-
-
-def _check_links_together(links: list[dict[str, Any]]) -> None:
-    for key in ("name", "host_name", "mac"):
-        _once([link[key] for link in links if link[key] is not None], key)
-    _once([text.partition("/")[0] for link in links for text in link["addresses"]], "addresses")
-    for key in ("gateway4", "gateway6"):
-        if sum(link[key] is not None for link in links) > 1:
-            raise _bad(key, "two links have one", "Give the default route to one link.")
-
-
-def _first_group(cidr: addresses.Cidr) -> int:
-    return int(cidr.address.split(":")[0] or "0", 16)
-
-
-def _check_own_address(cidr: addresses.Cidr, what: str) -> None:
-    """Refuse what the kernel would take and no peer would answer."""
-    text = addresses.to_text(cidr)
-    if cidr.family == socket.AF_INET:
-        first = int(cidr.address.split(".")[0])
-        kinds = {"a multicast address": 224 <= first < 240, "a loopback address": first == 127,
-                 "the unspecified address": cidr.address == "0.0.0.0",
-                 "the network's broadcast address": cidr.address == addresses.broadcast(cidr),
-                 "the network's own address":
-                     cidr.prefix < 31 and cidr.address == addresses.network(cidr).address}
-    else:
-        kinds = {"a multicast address": _first_group(cidr) >= 0xFF00,
-                 "a loopback address": cidr.address == "::1",
-                 "the unspecified address": cidr.address == "::",
-                 "the network's own address": cidr.prefix < 127  # of any router: RFC 4291, 2.6.1
-                 and cidr.address == addresses.network(cidr).address}
-    for kind, matches in kinds.items():
-        if matches:
-            raise _bad(what, "%s is %s" % (text, kind), "Give an address of one host.")
-
-
-def _gateway(text: str, key: str, cidrs: list[addresses.Cidr]) -> str:
-    wanted = socket.AF_INET if key == "gateway4" else socket.AF_INET6
-    family, address = addresses.parse_address(text)
-    if family != wanted:
-        raise _bad(key, "%s is of the other family" % text,
-                   "Give it as %s." % ("gateway6" if key == "gateway4" else "gateway4"))
-    own = [cidr for cidr in cidrs if cidr.family == family]
-    if address in [cidr.address for cidr in own]:
-        raise _bad(key, "%s is the container's own address" % address,
-                   "Give the router's, usually the bridge's.")
-    link_local = addresses.Cidr(socket.AF_INET6, "fe80::", 10)  # each link has such an address
-    for cidr in own + ([link_local] if family == socket.AF_INET6 else []):
-        if addresses.network(cidr._replace(address=address)) == addresses.network(cidr):
-            return address
-    raise _bad(key, "%s is in the network of none of the addresses" % address,
-               "Give an address of its network as well, or correct one of the two.")
 
 
 # Mounts
@@ -439,7 +294,7 @@ OPTIONS: dict[str, Option] = {
     "uid": Option({"type": "int"}, 0, _id),
     "gid": Option({"type": "int"}, 0, _id),
     "hostname": Option({"type": "str"}, None, _hostname),
-    "networks": Option(_list_of("dict", options=_NETWORK), None, _networks),
+    "networks": Option(_list_of("dict", options=networks.NETWORK), None, networks.check),
     "mounts": Option(_list_of("dict", options=_MOUNT), [], _mounts),
     "cgroup": Option({"type": "dict"}, {}, cgroup_values.check),
     "devices": Option(_list_of("str"), [], _devices),
