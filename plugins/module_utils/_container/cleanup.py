@@ -21,13 +21,14 @@ _TREE_PATIENCE = 2      # seconds
 _PATIENCE = 10  # seconds until a process that was killed has to be gone
 
 
-def remove_cgroups(paths: list[str]) -> LxcError | None:
+def remove_cgroups(paths: list[str], patience: float = _PATIENCE) -> LxcError | None:
     """End what is in the folders and remove them, all of them even when one fails.
 
+    :param patience: seconds until processes that were killed have to be gone
     :returns: the first problem
     """
     problem = None
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + patience
     for path in reversed(paths):  # v2 first: its kill reaches frozen processes
         try:
             thaw(path)
@@ -48,13 +49,6 @@ def thaw(path: str) -> None:
         cgroup_tree.write(path + "/freezer.state", "THAWED")
 
 
-def stopped_state(recorded: dict[str, Any], exit_status: dict[str, int] | None,
-                  error: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What state.json says of a container that has ended."""
-    return {**recorded, "state": "STOPPED", "init": None, "monitor": None, "cgroups": [],
-            "exit": exit_status, "error": error}
-
-
 def finish(name: str, recorded: dict[str, Any], exit_status: dict[str, int] | None,
            error: dict[str, Any] | None = None) -> LxcError | None:
     """Remove what is left, write down that it is stopped, and say so.
@@ -64,13 +58,24 @@ def finish(name: str, recorded: dict[str, Any], exit_status: dict[str, int] | No
     :param exit_status: code or signal, None where nobody knows
     :returns: what could not be removed
     """
-    problem = remove_cgroups(recorded.get("cgroups") or [])
-    state = stopped_state(recorded, exit_status, error)
-    if problem:
-        state["cgroups"] = recorded.get("cgroups") or []
-    store.write_state(name, state)
-    store.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}))
+    groups = recorded.get("cgroups") or []
+    problem = remove_cgroups(groups)
+    record(name, recorded, groups if problem else [], exit_status, error)
     return problem
+
+
+def record(name: str, recorded: dict[str, Any], groups: list[str],
+           exit_status: dict[str, int] | None, error: dict[str, Any] | None = None) -> None:
+    """Write down that a container is stopped, and say so.
+
+    :param groups: the control groups that could not be removed
+    """
+    store.write_state(name, {
+        **recorded, "state": "STOPPED", "init": None, "monitor": None, "cgroups": groups,
+        "exit": exit_status, "error": error})
+    if error:
+        store.event(name, "ABORTING")
+    store.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}))
 
 
 def remove_empty_tree() -> None:

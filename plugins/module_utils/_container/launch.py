@@ -20,50 +20,78 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def launch(plans: list[dict[str, Any]], monitor_folders: list[str], keep: list[int],
-           timeout: float) -> dict[str, LxcError | None]:
-    """Start the containers, several at a time.
+class Launch:
+    """A launcher, which is handed one plan after the other while the next is being made.
 
     :param monitor_folders: the control groups that monitors live in
     :param keep: descriptors that the launcher inherits: the operations' locks, so that killing
         this process does not let another start in
-    :param timeout: seconds; what is not up by then is given up
-    :returns: None by name, or why that one did not start
+    :param timeout: seconds for each start; what is not up by then is given up
+    :raises LxcError: where it can't be started
     """
-    program = runtime.ensure()
-    python = os.readlink("/proc/self/exe")
-    for plan in plans:  # for a reboot from inside
-        plan["program"], plan["python"] = program, python
-    request = {"plans": plans, "monitor_folders": monitor_folders, "pyroute2": _pyroute2_place()
-               if any(plan["networks"] for plan in plans) else None}
-    to_read, to_write = os.pipe()
-    answers, answer_end = os.pipe()
-    binary = _read_only_interpreter()
-    log = os.memfd_create("fleet-lxc launcher")
-    try:
-        pid = _spawn(python, program, binary, to_read, answer_end, log, keep)
-    finally:
-        for fd in (to_read, answer_end, binary):
-            os.close(fd)
-    try:
-        _send(to_write, json.dumps(request).encode())
-        found, ended = _collect(answers, {plan["name"] for plan in plans},
-                                time.monotonic() + timeout)
-        if not ended:
-            _signal(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        said = os.pread(log, 4000, 0).decode("utf-8", "replace").strip()
-    finally:
-        for fd in (answers, log):
-            os.close(fd)
-    for plan in plans:
-        if plan["name"] not in found:
-            found[plan["name"]] = LxcError(
-                "start container", plan["name"],
-                detail="the launcher ended without a word" if ended
-                else "it was not up after %g s" % timeout,
-                hint="It said: %s" % said[-1500:] if said else "")
-    return found
+
+    def __init__(self, monitor_folders: list[str], keep: list[int], timeout: float) -> None:
+        self._timeout = timeout
+        self._names: list[str] = []
+        program = runtime.ensure()
+        python = os.readlink("/proc/self/exe")
+        to_read, self._requests = os.pipe()
+        self._answers, answer_end = os.pipe()
+        self._log = os.memfd_create("fleet-lxc launcher")
+        binary = -1
+        try:
+            binary = _read_only_interpreter()
+            self._pid = _spawn(python, program, binary, to_read, answer_end, self._log, keep)
+        except LxcError:
+            for fd in (self._requests, self._answers, self._log):
+                os.close(fd)
+            raise
+        finally:
+            for fd in (to_read, answer_end, binary):
+                if fd >= 0:
+                    os.close(fd)
+        self._ask({"program": program, "python": python, "monitor_folders": monitor_folders,
+                   "pyroute2": _pyroute2_place(), "keep": keep, "timeout": timeout})
+
+    def add(self, name: str, network: bool) -> None:
+        """Have the container started whose plan lies in its folder of /run.
+
+        :param network: whether its plan has links to be made
+        """
+        self._names.append(name)
+        self._ask({"name": name, "network": network})
+
+    def collect(self) -> dict[str, LxcError | None]:
+        """Wait until all are up or have failed.
+
+        :returns: None by name, or why that one did not start
+        """
+        os.close(self._requests)
+        os.waitpid(self._pid, 0)  # it has forked the launcher
+        # The launcher watches over each start; this is for one that hangs itself.
+        deadline = time.monotonic() + (2 + len(self._names)) * self._timeout
+        try:
+            found, ended = _collect(self._answers, set(self._names), deadline)
+            said = os.pread(self._log, 4000, 0).decode("utf-8", "replace").strip()
+        finally:
+            for fd in (self._answers, self._log):
+                os.close(fd)
+        for name in self._names:
+            if name not in found:
+                found[name] = LxcError(
+                    "start container", name,
+                    detail="the launcher ended without a word" if ended
+                    else "the launcher did not answer in %g s" % self._timeout,
+                    hint="It said: %s" % said[-1500:] if said else "")
+        return found
+
+    def _ask(self, what: dict[str, Any]) -> None:
+        data = json.dumps(what).encode() + b"\n"
+        try:
+            while data:
+                data = data[os.write(self._requests, data):]
+        except BrokenPipeError:
+            pass  # it has ended; what it said is read by collect
 
 
 def _pyroute2_place() -> str | None:
@@ -111,27 +139,19 @@ def _spawn(python: str, program: str, binary: int, stdin: int, stdout: int, stde
             os.set_inheritable(fd, False)
 
 
-def _send(fd: int, data: bytes) -> None:
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view):]
-    except BrokenPipeError:
-        pass  # it has ended; what it said is read next
-    finally:
-        os.close(fd)
-
-
 def _collect(fd: int, names: set[str], deadline: float
              ) -> tuple[dict[str, LxcError | None], bool]:
     """A line for each container, until the launcher ends or the time is over."""
     found: dict[str, LxcError | None] = {}
     buffer = b""
+    launcher = 0
     poller = select.poll()
     poller.register(fd, select.POLLIN)
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not poller.poll(left * 1000):
+            if launcher:
+                _signal(launcher, signal.SIGKILL)
             return found, False
         data = os.read(fd, 65536)
         if not data:
@@ -140,7 +160,8 @@ def _collect(fd: int, names: set[str], deadline: float
         *lines, buffer = buffer.split(b"\n")
         for line in lines:
             answer = json.loads(line)
-            if answer["name"] in names:
+            launcher = answer.get("launcher", launcher)
+            if answer.get("name") in names:
                 error = answer.get("error")
                 found[answer["name"]] = LxcError.from_dict(error) if error else None
 

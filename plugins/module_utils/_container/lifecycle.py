@@ -39,31 +39,39 @@ def start(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
     facts = host.Host()
 
     def run(locks: dict[str, store.Lock], outcomes: Outcomes) -> None:
-        plans = {}
+        warnings = {}
+        launched: launch.Launch | None = None
         for name, lock in locks.items():
             try:
                 if _reconcile(name)["pid"]:
                     outcomes[name] = {"changed": False, "warnings": []}
                     continue
                 lock.show("STARTING")
-                plans[name] = _prepare_start(name, facts)
+                made = _prepare_start(name, facts)
+                if launched is None:
+                    launched = launch.Launch(plan.monitor_folders(facts),
+                                             [one.fd for one in locks.values()], timeout)
+                launched.add(name, bool(made["networks"]))
+                warnings[name] = made["cgroups"]["warnings"]
             except LxcError as error:
                 outcomes[name] = error
-        if not plans:
+                _give_up(name, error)
+        if launched is None:
             return
-        found: dict[str, LxcError | None]
-        try:
-            found = launch.launch(list(plans.values()), plan.monitor_folders(facts),
-                                  [locks[name].fd for name in plans], timeout)
-        except LxcError as error:
-            found = dict.fromkeys(plans, error)
-        for name, problem in found.items():
-            outcomes[name] = problem or {"changed": True,
-                                         "warnings": plans[name]["cgroups"]["warnings"]}
+        for name, problem in launched.collect().items():
+            outcomes[name] = problem or {"changed": True, "warnings": warnings[name]}
             if problem:
-                _reconcile(name, problem)
+                _give_up(name, problem)
 
     return _locked(names, run)
+
+
+def _give_up(name: str, error: LxcError) -> None:
+    """After a start that has failed; what can't be cleaned up now is left to the next operation."""
+    try:
+        _reconcile(name, error)
+    except LxcError:
+        pass
 
 
 def _prepare_start(name: str, facts: host.Host) -> dict[str, Any]:

@@ -1,177 +1,147 @@
 # Copyright: (c) 2026, fleet.lxc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The monitor: one for each running container, from its start to its end.
+"""The monitor: what a launcher becomes, for the containers that it started, until the last ends.
 
-A short-lived starter, forked from here, does the work of the start, so that the monitor itself
-changes few pages of the memory that it shares with its siblings. Init is the monitor's child by
-CLONE_PARENT. Should the monitor be killed, its container lives on.
+It is the parent of each init (by CLONE_PARENT): it keeps the console's log, takes the exit status,
+cleans up, and has a container that asked for it started again. It never waits for one container
+alone. Should it be killed, its containers live on, and the next operation does its work.
 """
 from __future__ import annotations
 
-# signal's and socket's own functions make enums of what these return, and warnings: pages that a
-# monitor would keep to itself.
+# signal's own functions make enums of what these return.
 import _signal  # type: ignore[import-not-found]
-import _socket
-import array
 import errno
 import fcntl
-import json
 import os
 import select
 import signal
-import socket
+import time
 
-from .._kernel import processes, syscalls
 from .._kernel.errors import LxcError
-from . import cleanup, starter, store
+from . import cleanup, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from collections.abc import Callable
 
-_LARGEST = 1 << 16         # bytes of a message
+    Handler = Callable[[], None]
+
 _LOG_LIMIT = 1 << 20       # bytes of a console's log, and of the one before it
-_PIDFD, _MASTER = 0, 1     # places of the descriptors that the starter passes
+_PATIENCE = 10             # seconds until the processes of a container that has ended are gone
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at them
 
 
-def run(plan: dict[str, Any], report: _socket.socket, worker: socket.socket | None) -> NoReturn:
-    """Start the container, look after it, clean up after it. Ends the process.
+class Monitor:
+    """Handles what happens to containers, one event after the other.
 
-    :param report: where the launcher says when to go on, and waits for one message
+    :param restart: called with the name of a container that is to be started again
     """
-    reboot = False
-    try:
-        _leave_session(report, worker)
-        if report.recv(16) != b"go":  # its turn; the launcher's death, otherwise
-            os._exit(0)
-        reboot = _run(plan, report, worker)
-    except BaseException as error:
-        if not isinstance(error, LxcError):
-            error = LxcError("monitor container", plan["name"], detail=repr(error))
-        _report(report, plan["name"], error)
-    finally:
-        if reboot:
-            os.execv(plan["python"], [plan["python"], "-I", "-S", plan["program"],
-                                      "start", plan["name"]])
-        os._exit(0)
+
+    def __init__(self, restart: Callable[[str], None]) -> None:
+        self._restart = restart
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Handler] = {}
+        self._ending: list[Ending] = []
+        self._pause = _FIRST_PAUSE
+        self.running: dict[int, str] = {}  # names by the pid of init
+
+    def listen(self, fd: int, handler: Handler) -> None:
+        """Have the handler called whenever there is something to read."""
+        self._handlers[fd] = handler
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def ignore(self, fd: int) -> None:
+        """Before the descriptor is closed: a copy in another process would keep it listed."""
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def busy(self) -> bool:
+        """Whether there is a container to look after."""
+        return bool(self.running or self._ending)
+
+    def handle(self, timeout: float | None = None) -> None:
+        """Wait for the next events, and handle them.
+
+        :param timeout: seconds; None for as long as it takes
+        """
+        if self._ending:
+            timeout = self._pause if timeout is None else min(timeout, self._pause)
+        for fd, _event in self._epoll.poll(timeout):
+            handler = self._handlers.get(fd)
+            if handler is not None:  # not taken back by one before
+                handler()
+        if self._ending:
+            count = len(self._ending)
+            self._ending = [ending for ending in self._ending if not ending.ended()]
+            self._pause = (_FIRST_PAUSE if len(self._ending) < count
+                           else min(2 * self._pause, _LONGEST_PAUSE))
+
+    def adopt(self, name: str, pid: int, pidfd: int, console: Console, lock: int) -> None:
+        """Look after a container whose init has become its program."""
+        self.running[pid] = name
+        self.listen(console.master, lambda: console.copy(self))
+
+        def ended() -> None:
+            self.ignore(pidfd)
+            os.close(pidfd)
+            status = os.waitpid(pid, 0)[1]
+            console.drain(self)
+            del self.running[pid]
+            self.end(Ending(name, lock, {"signal": status & 0x7F} if status & 0x7F
+                            else {"code": status >> 8}, None, self._again))
+
+        self.listen(pidfd, ended)
+
+    def end(self, ending: Ending) -> None:
+        """Clean up after a container, as soon as its processes are gone."""
+        self._ending.append(ending)
+        self._pause = _FIRST_PAUSE
+
+    def _again(self, ending: Ending) -> None:
+        # reboot(2) in a PID namespace: RESTART reaches the parent as SIGHUP, others as SIGINT.
+        if (ending.exit or {}).get("signal") == signal.SIGHUP:
+            self._restart(ending.name)
 
 
-def _leave_session(report: _socket.socket, worker: socket.socket | None) -> None:
-    """Out of the task's session, signals and descriptors: else the task waits for this process."""
-    os.setsid()
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())
-    null = os.open("/dev/null", os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    first = 3
-    for kept in sorted(s.fileno() for s in (report, worker) if s is not None):
-        if kept > first:
-            syscalls.close_range(first, kept - 1)
-        first = kept + 1
-    syscalls.close_range(first)
+class Console:
+    """The outer end of a container's terminal, and the log of what is said there.
 
+    :param slave: the inner end, held open: without it the outer one reports an end all the time
+        when no process of the container has the terminal open
+    """
 
-def _run(plan: dict[str, Any], report: _socket.socket, worker: socket.socket | None) -> bool:
-    """:returns: whether the container asked to be started again"""
-    name = plan["name"]
-    lock = os.open(plan["run"] + "/monitor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise LxcError("start container", name, errno.EBUSY,
-                       detail="the monitor of its last run is still alive") from None
-    monitor = processes.identity(os.getpid())
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    child = os.fork()
-    if child == 0:
-        ours.close()
-        starter.run(plan, monitor, theirs, report, worker)  # does not return
-    theirs.close()
-    if worker is not None:
-        worker.close()
-    data, control, _flags, _address = ours.recvmsg(
-        _LARGEST, socket.CMSG_SPACE(3 * array.array("i").itemsize))
-    _pid, status = os.waitpid(child, 0)
-    ours.close()
-    if not data or data[:1] == b"E":
-        error = (LxcError.from_dict(json.loads(data[1:])) if data else
-                 LxcError("start container", name, detail="its starter was killed by signal %d"
-                          % (status & 0x7F)))
-        _undo(name, error)
-        _report(report, name, error)
-        return False
-    report.close()
-    fds = array.array("i")
-    for _level, _kind, payload in control:
-        fds.frombytes(payload)
-    init = int(data)
-    _watch(fds[_PIDFD], fds[_MASTER], plan["log"])
-    _pid, status = os.waitpid(init, 0)
-    exit_status = ({"signal": status & 0x7F} if status & 0x7F else {"code": status >> 8})
-    cleanup.finish(name, store.read_state(name) or {"version": 1, "name": name}, exit_status)
-    os.close(lock)
-    # reboot(2) in a PID namespace: RESTART reaches the parent as SIGHUP, the others as SIGINT.
-    return exit_status.get("signal") == signal.SIGHUP
+    def __init__(self, master: int, slave: int, log: str) -> None:
+        self.master, self._slave, self._path = master, slave, log
+        self._log, self._size = -1, 0
+        os.set_blocking(master, False)
 
+    def copy(self, monitor: Monitor) -> None:
+        """Write what was said to the log. A part: other containers wait meanwhile."""
+        try:
+            data = os.read(self.master, 4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            monitor.ignore(self.master)
+            return
+        if self._log < 0 or self._size > _LOG_LIMIT:
+            self._log, self._size = _open_log(self._path, self._log)
+        try:
+            self._size += os.write(self._log, data)
+        except OSError:
+            pass  # a full disk must not stop the container
 
-def _report(report: _socket.socket, name: str, error: LxcError) -> None:
-    try:
-        report.send(json.dumps({"name": name, "error": error.to_dict()}).encode())
-    except OSError:
-        pass  # closed: it was said already, or nobody waits any more
-
-
-def _undo(name: str, error: LxcError) -> None:
-    """After a start that failed: end what it left, and write down why."""
-    recorded = store.read_state(name) or {"version": 1, "name": name}
-    problem = cleanup.remove_cgroups(recorded.get("cgroups") or [])
-    for pid in _children():
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    if problem:  # a child that was in none of them yet may have entered one meanwhile
-        problem = cleanup.remove_cgroups(recorded.get("cgroups") or [])
-    state = cleanup.stopped_state(recorded, None, error.to_dict())
-    if problem:
-        state["cgroups"] = recorded["cgroups"]
-        error.detail = "; ".join(text for text in (error.detail, str(problem)) if text)
-    store.write_state(name, state)
-    store.event(name, "ABORTING")
-    store.event(name, "STOPPED")
-
-
-def _children() -> list[int]:
-    me = os.getpid()
-    with open("/proc/%d/task/%d/children" % (me, me), encoding="ascii") as stream:
-        return [int(word) for word in stream.read().split()]
-
-
-def _watch(init: int, master: int, log: str) -> None:
-    """Write what the console says to its log until init has ended."""
-    poller = select.poll()
-    poller.register(init, select.POLLIN)
-    poller.register(master, select.POLLIN)
-    fd, size = -1, 0
-    ended = False
-    while not ended:
-        ready = [f for f, _event in poller.poll()]
-        ended = init in ready
-        while master in ready:
-            try:
-                data = os.read(master, 4096)
-            except OSError:
-                data = b""
-            if not data:
-                poller.unregister(master)
-                break
-            if fd < 0 or size > _LOG_LIMIT:
-                fd, size = _open_log(log, fd)
-            try:
-                size += os.write(fd, data)
-            except OSError:
-                pass  # a full disk must not stop the container
-            ready = [f for f, _event in poller.poll(0)]
-    os.close(master)
+    def drain(self, monitor: Monitor) -> None:
+        """Copy the rest, and let go of it."""
+        while select.select([self.master], [], [], 0)[0] and self.master in monitor._handlers:
+            self.copy(monitor)
+        monitor.ignore(self.master)
+        for fd in (self.master, self._slave, self._log):
+            if fd >= 0:
+                os.close(fd)
 
 
 def _open_log(path: str, old: int) -> tuple[int, int]:
@@ -188,3 +158,60 @@ def _open_log(path: str, old: int) -> tuple[int, int]:
     except OSError:  # the definition's folder is gone
         fd = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
     return fd, os.fstat(fd).st_size
+
+
+class Ending:
+    """A container that has ended, or whose start has failed, until nothing of it is left.
+
+    :param lock: the monitor's lock of the container, let go of when all is done; -1 for none
+    :param exit_status: code or signal, None where there is none
+    :param error: why its start failed
+    :param then: called when all is done
+    """
+
+    def __init__(self, name: str, lock: int, exit_status: dict[str, int] | None,
+                 error: LxcError | None, then: Callable[[Ending], None]) -> None:
+        self.name, self.exit, self.error = name, exit_status, error
+        self._lock, self._then = lock, then
+        self._recorded = store.read_state(name) or {"version": 1, "name": name}
+        self._deadline = time.monotonic() + _PATIENCE
+
+    def ended(self) -> bool:
+        """Try to remove its control groups. True, and all is written down, when that is over."""
+        groups = self._recorded.get("cgroups") or []
+        problem = cleanup.remove_cgroups(groups, patience=0)
+        if problem and problem.errno == errno.EBUSY and time.monotonic() < self._deadline:
+            return False
+        if problem and self.error:
+            self.error.detail = "; ".join(t for t in (self.error.detail, str(problem)) if t)
+        try:
+            cleanup.record(self.name, self._recorded, groups if problem else [], self.exit,
+                           self.error.to_dict() if self.error else None)
+        except LxcError as error:  # a full disk: the next operation finishes it
+            self.error = self.error or error
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._then(self)
+        return True
+
+
+def lock(name: str) -> int:
+    """The lock that a container's monitor holds as long as it looks after it.
+
+    :raises LxcError: where another one still does
+    """
+    fd = os.open(store.run_folder(name) + "/monitor.lock",
+                 os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise LxcError("start container", name, errno.EBUSY,
+                       detail="the monitor of its last run is still alive") from None
+    return fd
+
+
+def leave_session() -> None:
+    """Out of the task's session, and deaf to its signals."""
+    os.setsid()
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())

@@ -8,6 +8,7 @@ for the answer. So many starters share one socket, and nobody has to route.
 """
 from __future__ import annotations
 
+import _socket
 import array
 import errno
 import json
@@ -29,24 +30,7 @@ _LARGEST = 1 << 16  # bytes of a request
 _TIMEOUT = 60       # seconds for an answer
 
 
-def start_worker(pyroute2: str | None) -> socket.socket:
-    """Fork the worker, which ends with this process, or when the socket's last end is closed."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            ours.close()
-            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-            if pyroute2:
-                sys.path.append(pyroute2)
-            _serve(theirs)
-        finally:
-            os._exit(0)
-    theirs.close()
-    return ours
-
-
-def ask(worker: socket.socket, name: str, networks: list[dict[str, Any]], stale: list[str],
+def ask(worker: _socket.socket, name: str, networks: list[dict[str, Any]], stale: list[str],
         namespace: int) -> socket.socket:
     """Ask for a container's links; the answer is read later with :func:`answer`."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -77,8 +61,14 @@ def answer(asked: socket.socket) -> None:
         raise LxcError.from_dict(error)
 
 
-def _serve(requests: socket.socket) -> None:
-    """Answer each request in its turn."""
+def serve(requests: _socket.socket, pyroute2: str | None) -> None:
+    """Answer each request in its turn, until nobody has the socket's other end.
+
+    :param pyroute2: the folder that has it
+    """
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if pyroute2:
+        sys.path.append(pyroute2)
     netlink: Netlink | None = None
     problem: LxcError | None = None
     try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.lxc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The starter: a short-lived process that makes a container as the host's root, then ends.
+"""The starter: a process that makes containers, one after the other, as the host's root.
 
 What it stages, init can't change: a mount that was made outside of a user namespace is locked in
 the copy that the namespace gets (mount_namespaces(7), "Restrictions").
@@ -24,7 +24,7 @@ from . import init, network, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
 _LARGEST = 1 << 16  # bytes of a message
 _FLAGS = {
@@ -33,55 +33,92 @@ _FLAGS = {
 }
 
 
-def run(plan: dict[str, Any], monitor: dict[str, Any], to_monitor: _socket.socket,
-        report: _socket.socket, worker: socket.socket | None) -> NoReturn:
-    """Start the container, tell the launcher and the monitor, end the process."""
-    name = plan["name"]
-    try:
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        pid, fds = _start(plan, worker)
-        store.write_state(name, {
-            "version": 1, "name": name, "state": "RUNNING", "init": processes.identity(pid),
-            "monitor": monitor, "cgroups": plan["cgroups"]["all"], "links": plan["links"],
-            "exit": None, "error": None, "started": time.time(), "namespaces": plan["namespaces"],
-            "ids": plan["ids"]})
-        store.event(name, "RUNNING", pid=pid)
-        to_monitor.sendmsg([b"%d" % pid], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
-                                            array.array("i", fds))])
-        report.send(json.dumps({"name": name}).encode())
-    except BaseException as error:
-        if not isinstance(error, LxcError):
-            error = LxcError("start container", name, detail=repr(error))
-        to_monitor.send(b"E" + json.dumps(error.to_dict()).encode())
-    finally:
-        os._exit(0)
+def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket.socket) -> None:
+    """Make one container after the other, until the launcher closes its end of the link.
+
+    Each is asked for by its name, and answered with init's pid and the descriptors that a monitor
+    needs, or with what went wrong.
+
+    :param monitor: the launcher's identity, which becomes the monitor
+    """
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    staged = False
+    while True:
+        name = link.recv(_LARGEST).decode()
+        if not name:
+            return
+        made = _Made()
+        fds = array.array("i")
+        try:
+            if not staged:
+                _own_mount_namespace()
+                staged = True
+            plan = store.read_json(store.run_folder(name) + "/plan.json") or {}
+            _start(plan, made, network_worker)
+            store.write_state(name, {
+                "version": 1, "name": name, "state": "RUNNING",
+                "init": processes.identity(made.pid), "monitor": monitor,
+                "cgroups": plan["cgroups"]["all"], "links": plan["links"], "exit": None,
+                "error": None, "started": time.time(), "namespaces": plan["namespaces"],
+                "ids": plan["ids"]})
+            store.event(name, "RUNNING", pid=made.pid)
+            fds.extend(made.fds)
+            answer: dict[str, Any] = {"pid": made.pid}
+        except BaseException as error:
+            if not isinstance(error, LxcError):
+                error = LxcError("start container", name, detail=repr(error))
+            answer = {"pid": made.pid, "error": error.to_dict()}
+        link.sendmsg([json.dumps(answer).encode()],
+                     [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if fds else [])
+        made.let_go()
+        processes.close_all_but(link.fileno(), network_worker.fileno())  # also what a failure left
 
 
-def _start(plan: dict[str, Any], worker: socket.socket | None) -> tuple[int, list[int]]:
-    """:returns: init's pid; its pidfd, and both ends of its console"""
-    _make_cgroups(plan["cgroups"])
+class _Made:
+    """What there is of a container so far."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.fds: list[int] = []
+        self.link: _socket.socket | None = None
+        self.stage = ""
+
+    def let_go(self) -> None:
+        """Of what the launcher has got, or is about to end."""
+        if self.link is not None:
+            self.link.close()
+        if self.stage:
+            syscalls.umount2(self.stage, syscalls.MNT_DETACH)
+
+
+def _own_mount_namespace() -> None:
+    """The stage shows nowhere else; what the host mounts later still comes in."""
     try:
         syscalls.unshare(syscalls.CLONE_NEWNS)
-        # The stage shows nowhere else; what the host mounts later still comes in.
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
     except OSError as error:
-        raise LxcError.from_os("make a mount namespace for", plan["name"], error) from error
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    pid, pidfd = _clone(plan)
-    if pid == 0:
-        ours.close()
+        raise LxcError.from_os("make a mount namespace for", "the starter", error) from error
+
+
+def _start(plan: dict[str, Any], made: _Made, network_worker: _socket.socket) -> None:
+    _make_cgroups(plan["cgroups"])
+    made.link, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    made.pid, pidfd = _clone(plan)
+    if made.pid == 0:
+        processes.close_all_but(theirs.fileno())
         init.run(plan, theirs)  # does not return
     theirs.close()
+    made.fds.append(pidfd)
     if plan["ids"]:
-        _write_maps(pid, plan["ids"])
+        _write_maps(made.pid, plan["ids"])
     asked = None
-    if plan["networks"] and worker is not None:
-        asked = network.ask(worker, plan["name"], plan["networks"], plan["stale"],
-                            os.open("/proc/%d/ns/net" % pid, os.O_RDONLY | os.O_CLOEXEC))
-    _stage(plan, pid)
+    if plan["networks"]:
+        asked = network.ask(network_worker, plan["name"], plan["networks"], plan["stale"],
+                            os.open("/proc/%d/ns/net" % made.pid, os.O_RDONLY | os.O_CLOEXEC))
+    _stage(plan, made)
     if asked is not None:
         network.answer(asked)
-    return pid, [pidfd, *_let_go(plan, ours, pid)]
+    _let_go(plan, made)
 
 
 def _make_cgroups(groups: dict[str, Any]) -> None:
@@ -142,9 +179,9 @@ def _write_maps(pid: int, ids: dict[str, Any]) -> None:
         cgroup_tree.write("/proc/%d/%s_map" % (pid, kind), "\n".join(lines))
 
 
-def _stage(plan: dict[str, Any], pid: int) -> None:
+def _stage(plan: dict[str, Any], made: _Made) -> None:
     """The root file system with its binds, under their id maps, on a folder of this namespace."""
-    users = (os.open("/proc/%d/ns/user" % pid, os.O_RDONLY | os.O_CLOEXEC)
+    users = (os.open("/proc/%d/ns/user" % made.pid, os.O_RDONLY | os.O_CLOEXEC)
              if plan["ids"] else None)
     path = plan["rootfs"]
     try:
@@ -155,6 +192,7 @@ def _stage(plan: dict[str, Any], pid: int) -> None:
         raise _bind_error("mount the root file system", path, error, users) from error
     stage = plan["run"] + "/rootfs"
     mounts.attach(tree, os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    made.stage = stage
     root = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     for mount in plan["staged"]:
         _stage_mount(mount, source, root, users, plan["ids"])
@@ -200,11 +238,11 @@ def _bind_error(doing: str, subject: str, error: OSError, users: int | None) -> 
     return LxcError.from_os(doing, subject, error, hint)
 
 
-def _let_go(plan: dict[str, Any], link: _socket.socket, pid: int) -> list[int]:
-    """Let init go on, and wait until it has become the container's program.
-
-    :returns: both ends of the console
-    """
+def _let_go(plan: dict[str, Any], made: _Made) -> None:
+    """Let init go on, and wait until it has become the container's program."""
+    link = made.link
+    if link is None:
+        return
     fds = array.array("i")
     link.send(b"go")
     last = b""
@@ -213,17 +251,18 @@ def _let_go(plan: dict[str, Any], link: _socket.socket, pid: int) -> list[int]:
             _LARGEST, socket.CMSG_SPACE(2 * fds.itemsize))
         for _level, _kind, payload in control:
             fds.frombytes(payload)
+            made.fds.extend(fds)
         if data[:1] == b"E":
             raise LxcError.from_dict(json.loads(data[1:]))
         if data == b"limits":
-            _set_limits(pid, plan["rlimits"])
+            _set_limits(made.pid, plan["rlimits"])
             link.send(b"go")
         if not data:  # its end was closed by exec, or by its death
             if last != b"exec":
                 raise LxcError("start container", plan["name"],
                                detail="its first process was killed while it prepared",
                                hint="Its memory limit may be too low for a start: 16M do.")
-            return list(fds)
+            return
         last = data
 
 

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def close_all_but(*fds: int) -> None:
+    """Close every descriptor from 3 on, but for these."""
+    first = 3
+    for kept in sorted(fds):
+        if kept > first:
+            syscalls.close_range(first, kept - 1)
+        first = max(first, kept + 1)
+    syscalls.close_range(first)
+
+
 def boot_id() -> str:
     """proc_sys_kernel(5): random/boot_id."""
     return _read("/proc/sys/kernel/random/boot_id").decode().strip()
