@@ -12,16 +12,20 @@ author:
   - fleet.lxc contributors (@fleet-lxc)
 description:
   - Makes a root file system out of the host's own files, a few hundred kilobytes of its own beside
-    what it shares read-only, or out of a tar file.
+    what it shares read-only, out of a distribution's packages, or out of a tar file.
   - A new tree grows under another name and gets its own when it is finished. When a step fails,
     what was made is removed, and the task says which step it was.
   - What was made and what is shared is written to a manifest C(PATH.fleet-lxc.json) beside the
     tree, where the container can't change it. M(fleet.lxc.lxc_container) reads it.
+  - While a task works, C(PATH.fleet-lxc.log) says what it is about, with all that the programs
+    print that it runs. It goes with the task; an error has its last lines.
   - Files have plain owners from 0 to 65535; unprivileged containers see them through an id-mapped
     mount.
 requirements:
   - for O(host.ssh_host_keys), sshd and ssh-keygen on the managed host (Debian's package
     openssh-server)
+  - for O(debootstrap), mmdebstrap or debootstrap on the managed host, and the keys of the
+    distribution's archive (Debian's package debian-archive-keyring)
 extends_documentation_fragment:
   - fleet.lxc.attributes
 attributes:
@@ -44,7 +48,8 @@ options:
     required: true
   state:
     description:
-      - V(present) makes it out of O(host) or O(archive), one of which is then required.
+      - V(present) makes it out of O(host), O(debootstrap) or O(archive), one of which is then
+        required.
       - V(absent) removes it, with everything that the container has written. Only what this module
         made is removed, and not while a container is defined on it or something is mounted in it.
     type: str
@@ -151,6 +156,75 @@ options:
             empty.
         type: list
         elements: str
+  debootstrap:
+    description:
+      - Install a Debian, or a distribution of its kin, from its packages.
+      - What was built is kept below C(/var/lib/fleet-lxc/cache), and the next root file system of
+        the same kind is a copy of it, which takes a second or less. Where the file system can
+        (xfs, btrfs), the copies share their blocks. An entry of the cache is a root file system
+        like others, so O(state=absent) with its path removes it.
+      - The tree has no host name, an empty C(/etc/machine-id), and the host's
+        C(/etc/resolv.conf). Where openssh-server is among the packages, each root file system
+        gets host keys of its own.
+      - When the task runs again the tree is left as it is. One that was made of something else is
+        refused, not replaced; a package that was added later is no difference.
+    type: dict
+    suboptions:
+      suite:
+        description: The release, such as V(trixie). Left out, it is the host's own.
+        type: str
+      variant:
+        description:
+          - V(minbase) is what apt needs to run. V(standard) also has the packages of priority
+            V(important), an init system among them. V(buildd) is V(minbase) and build-essential.
+          - For a container that boots, V(minbase) with O(debootstrap.packages=systemd-sysv) is
+            enough.
+        type: str
+        choices: [minbase, standard, buildd]
+        default: minbase
+      mirror:
+        description:
+          - Where packages come from.
+          - Left out, it is what the host's own C(/etc/apt) has for the suite, or else for the
+            host's release.
+        type: str
+      keyring:
+        description:
+          - File with the keys that packages are checked with, on the managed host.
+          - Left out, it is what the host's own C(/etc/apt) names for that mirror, or else the
+            file of the host's distribution in C(/usr/share/keyrings).
+        type: path
+      packages:
+        description: Further packages.
+        type: list
+        elements: str
+        default: []
+      components:
+        description: Parts of the archive.
+        type: list
+        elements: str
+        default: [main]
+      architecture:
+        description:
+          - Debian's name of it, such as V(arm64). Left out, it is the host's.
+          - One that the host's processor can't run needs its emulator registered with the kernel
+            (Debian's package qemu-user-static).
+        type: str
+      tool:
+        description: The program. Left out, it is mmdebstrap where the host has it, being faster.
+        type: str
+        choices: [mmdebstrap, debootstrap]
+      cache_days:
+        description:
+          - How old what the cache has may be, in days; what is older is built anew, which brings
+            the updates since then.
+          - V(0) neither uses the cache nor fills it.
+        type: float
+        default: 7
+      timeout:
+        description: Seconds that a build may take, or the wait for another task that builds it.
+        type: float
+        default: 1800
   archive:
     description:
       - Unpack a tar file, in a process whose root folder is the new tree.
@@ -206,6 +280,21 @@ EXAMPLES = r"""
       ssh_host_keys: []
       command: [/usr/bin/sleep, infinity]
 
+- name: A Debian of the host's own release that boots with systemd
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/db1
+    debootstrap:
+      packages: [systemd-sysv, dbus, iproute2]
+
+- name: One of a given release and mirror, built anew when the last is older than a day
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/db2
+    debootstrap:
+      suite: trixie
+      mirror: http://mirror.example.com/debian
+      components: [main, contrib]
+      cache_days: 1
+
 - name: One out of a tar file
   fleet.lxc.lxc_rootfs:
     path: /var/lib/fleet-lxc/rootfs/debian
@@ -235,7 +324,7 @@ rootfs:
       returned: always
       sample: present
     kind:
-      description: What it was made of, V(host) or V(archive).
+      description: What it was made of, V(host), V(debootstrap) or V(archive).
       type: str
       returned: when present
     mounts:
@@ -250,9 +339,12 @@ rootfs:
       elements: str
       returned: when there is one
     source:
-      description: The archive it was made of, C(src) and C(sha256).
+      description:
+        - The archive it was made of, C(src) and C(sha256).
+        - For packages, C(suite), C(variant), C(mirror), C(packages), C(components),
+          C(architecture) and C(tool).
       type: dict
-      returned: when made of an archive
+      returned: when not made of the host's files
 operations:
   description: The steps that were run, or would be, in order.
   returned: success
@@ -275,6 +367,7 @@ host_keys:
 
 from ansible_collections.fleet.lxc.plugins.module_utils._module.rootfs import (  # noqa: E402
     ARGUMENT_SPEC,
+    KINDS,
     handle,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._module.runner import run  # noqa: E402
@@ -282,8 +375,8 @@ from ansible_collections.fleet.lxc.plugins.module_utils._module.runner import ru
 
 def main() -> None:
     run(ARGUMENT_SPEC, handle,
-        mutually_exclusive=[("host", "archive")],
-        required_if=[("state", "present", ("host", "archive"), True)])
+        mutually_exclusive=[KINDS],
+        required_if=[("state", "present", KINDS, True)])
 
 
 if __name__ == "__main__":

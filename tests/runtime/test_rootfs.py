@@ -17,7 +17,12 @@ import typing as t
 
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
-from ansible_collections.fleet.lxc.plugins.module_utils._rootfs import keys, observe, operations
+from ansible_collections.fleet.lxc.plugins.module_utils._rootfs import (
+    keys,
+    observe,
+    operations,
+    places,
+)
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.apply import apply
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.manifest import read_manifest
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.plan import (
@@ -97,7 +102,7 @@ def test_a_build_that_goes_on_is_left_alone(place: pathlib.Path) -> None:
     building = place / ".web1.fleet-lxc-new"
     building.mkdir()
     with operations.Site(str(building)) as site:
-        operations._lock(site)
+        operations._lock(site.fd, str(building))
         with pytest.raises(LxcError) as caught:
             run(place / "web1", host=QUIET)
     assert caught.value.detail == "another task works on it"
@@ -243,7 +248,7 @@ def test_what_is_mounted_is_never_deleted(place: pathlib.Path) -> None:
 def test_a_tree_that_a_container_is_defined_on_stays(place: pathlib.Path,
                                                      monkeypatch: t.Any) -> None:
     run(place / "web1", host=QUIET)
-    monkeypatch.setattr(observe, "CONTAINERS", str(place / "containers"))
+    monkeypatch.setattr(places, "CONTAINERS", str(place / "containers"))
     (place / "containers/c1").mkdir(parents=True)
     (place / "containers/c1/definition.json").write_text('{"rootfs": "%s/web1"}' % place)
     with pytest.raises(LxcError) as caught:

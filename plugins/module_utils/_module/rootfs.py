@@ -7,15 +7,17 @@ from __future__ import annotations
 import typing as t
 
 from .._rootfs.apply import apply
+from .._rootfs.debootstrap import TOOLS, VARIANTS
 from .._rootfs.manifest import read_manifest
 from .._rootfs.observe import facts, host_keys, observe
 from .._rootfs.plan import make_manifest, plan_absent, plan_present
 from .._rootfs.remove import bytes_on_disk
-from .._rootfs.spec import KEY_TYPES, make_spec
+from .._rootfs.spec import KEY_TYPES, KINDS, make_spec
 
 if t.TYPE_CHECKING:
     from .runner import Request
 
+__all__ = ["ARGUMENT_SPEC", "KINDS", "handle"]
 _ACCOUNT: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
     "uid": {"type": "int", "required": True},
@@ -45,6 +47,18 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
                           "choices": list(KEY_TYPES), "no_log": False},
         "ssh_port": {"type": "int", "default": 22},
         "command": {"type": "list", "elements": "str"},
+    }},
+    "debootstrap": {"type": "dict", "options": {
+        "suite": {"type": "str"},
+        "variant": {"type": "str", "choices": list(VARIANTS), "default": "minbase"},
+        "mirror": {"type": "str"},
+        "keyring": {"type": "path"},
+        "packages": {"type": "list", "elements": "str", "default": []},
+        "components": {"type": "list", "elements": "str", "default": ["main"]},
+        "architecture": {"type": "str"},
+        "tool": {"type": "str", "choices": list(TOOLS)},
+        "cache_days": {"type": "float", "default": 7},
+        "timeout": {"type": "float", "default": 1800},
     }},
     "archive": {"type": "dict", "options": {
         "src": {"type": "str", "required": True},

@@ -35,6 +35,7 @@ def apply(path: str, operations: list[Operation]) -> None:
             done.append(operation)
     finally:
         place.close()
+        place.log.remove()
 
 
 def _undo(place: Workplace, done: list[Operation]) -> list[str]:

@@ -5,22 +5,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import stat
 import typing as t
 
 from .._kernel.errors import LxcError
 from .._kernel.mounts import read_mountinfo
+from . import cache, debootstrap
 from .host_tree import Tree, host_tree, observe_host
 from .manifest import Manifest, read_manifest
+from .places import building_path, clones, leaving_path, log_path, users
 from .site import Found, Site
 
 if t.TYPE_CHECKING:
     from .spec import RootfsSpec
-
-STATE_FOLDER = "/var/lib/fleet-lxc"
-CONTAINERS = STATE_FOLDER + "/containers"
 
 
 @dataclasses.dataclass
@@ -35,20 +33,12 @@ class RootfsState:
     leftovers: list[str] = dataclasses.field(default_factory=list)
     tree: Tree | None = None  # what host: shall be on this host
     found: dict[str, Found] = dataclasses.field(default_factory=dict)
+    recipe: debootstrap.Recipe | None = None  # what debootstrap: means on this host
+    program: str = ""  # that makes it
+    cached: bool = False  # whether the cache has what is to be made
     users: list[str] = dataclasses.field(default_factory=list)  # containers defined on it
+    clones: list[str] = dataclasses.field(default_factory=list)  # overlays that it is a layer of
     mounted: list[str] = dataclasses.field(default_factory=list)  # at or below it
-
-
-def building_path(path: str) -> str:
-    """Where a new tree grows, before it gets its name."""
-    folder, name = os.path.split(path)
-    return "%s/.%s.fleet-lxc-new" % (folder, name)
-
-
-def leaving_path(path: str) -> str:
-    """Where a tree is while it is being removed."""
-    folder, name = os.path.split(path)
-    return "%s/.%s.fleet-lxc-old" % (folder, name)
 
 
 def observe(spec: RootfsSpec, absent: bool = False) -> RootfsState:
@@ -58,11 +48,19 @@ def observe(spec: RootfsSpec, absent: bool = False) -> RootfsState:
     """
     state = RootfsState(kind=_kind(spec.path), manifest=read_manifest(spec.path))
     _observe_parents(spec.path, state)
-    state.leftovers = [p for p in (building_path(spec.path), leaving_path(spec.path))
-                       if os.path.lexists(p)]
+    # The log first: a task that still works here holds its lock.
+    state.leftovers = [p for p in (log_path(spec.path), building_path(spec.path),
+                                   leaving_path(spec.path)) if os.path.lexists(p)]
     state.users = users(spec.path)
+    state.clones = clones(spec.path)
     state.mounted = [m["target"] for m in read_mountinfo()
                      if m["target"] == spec.path or m["target"].startswith(spec.path + "/")]
+    there = state.manifest is not None and bool(state.kind)
+    if spec.debootstrap is not None and not absent and not there:
+        host = debootstrap.observe_host()
+        state.recipe = debootstrap.decide(spec.debootstrap, host)
+        state.program = host.programs[state.recipe.tool]
+        state.cached = cache.usable(state.recipe.name, spec.debootstrap.cache_days) is not None
     if spec.host is not None and not absent:
         state.tree = host_tree(spec.host, observe_host(spec.host))
         if state.manifest is not None and state.kind in ("folder", "empty"):
@@ -110,27 +108,6 @@ def _observe_parents(path: str, state: RootfsState) -> None:
             if not status.st_mode & 0o001:
                 state.open_to_all = False
             above = os.path.dirname(above)
-
-
-def users(path: str) -> list[str]:
-    """The containers whose definition names the tree, or something in it."""
-    found = []
-    try:
-        names = sorted(os.listdir(CONTAINERS))
-    except FileNotFoundError:
-        return []
-    for name in names:
-        try:
-            with open("%s/%s/definition.json" % (CONTAINERS, name), encoding="utf-8") as file:
-                definition = json.load(file)
-        except (OSError, ValueError):
-            continue
-        rootfs = definition.get("rootfs") if isinstance(definition, dict) else None
-        if isinstance(rootfs, dict):
-            rootfs = rootfs.get("path")
-        if isinstance(rootfs, str) and (os.path.realpath(rootfs) + "/").startswith(path + "/"):
-            found.append(name)
-    return found
 
 
 def facts(path: str, manifest: Manifest | None) -> dict[str, t.Any]:

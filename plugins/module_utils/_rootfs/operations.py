@@ -12,13 +12,15 @@ import dataclasses
 import errno
 import fcntl
 import os
+import time
 import typing as t
 
 from .._kernel.errors import LxcError
 from .archive import unpack
 from .keys import make_key
 from .manifest import Manifest, write_manifest
-from .observe import building_path, leaving_path
+from .places import building_path, clones, leaving_path, log_path
+from .programs import Log
 from .remove import remove_tree
 from .site import Found, Site
 
@@ -33,7 +35,8 @@ class Workplace:
     def __init__(self, path: str) -> None:
         self.path = path
         self.site: Site | None = None
-        self.source: dict[str, t.Any] = {}  # what an unpacked archive turned out to be
+        self.log = Log(log_path(path))
+        self.source: dict[str, t.Any] = {}  # what the tree was made of, once that is known
 
     def open(self, path: str) -> Site:
         """Open the tree that the steps to come work on."""
@@ -47,7 +50,7 @@ class Workplace:
         return self.site if self.site is not None else self.open(self.path)
 
     def close(self) -> None:
-        """Let go of the tree, and with it of the lock."""
+        """Let go of the tree, and with it of its lock."""
         if self.site is not None:
             os.close(self.site.fd)
             self.site = None
@@ -115,16 +118,35 @@ class RemoveLeftover(Operation):
         return "remove %s, which an interrupted task left" % self.path
 
     def execute(self, place: Workplace) -> None:
+        if not os.path.isdir(self.path) or os.path.islink(self.path):
+            _remove_log(self.path)
+            return
         with Site(self.path) as site:
-            _lock(site)
+            _lock(site.fd, self.path)
             remove_tree(self.path)
 
 
-def _lock(site: Site) -> None:
+def _remove_log(path: str) -> None:
     try:
-        fcntl.flock(site.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
     except OSError as error:
-        raise LxcError("lock", site.path, error.errno, detail="another task works on it",
+        raise LxcError.from_os("remove", path, error) from error
+    try:
+        _lock(fd, path)
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int, path: str) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise LxcError("lock", path, error.errno, detail="another task works on it",
                        hint="Run the task again when that one has ended.") from error
 
 
@@ -140,7 +162,7 @@ class StartBuild(Operation):
         except OSError as error:
             raise LxcError.from_os("make folder", building, error) from error
         site = place.open(building)
-        _lock(site)
+        _lock(site.fd, building)
         os.fchmod(site.fd, 0o755)
 
     def undo(self, place: Workplace) -> None:
@@ -159,7 +181,7 @@ class FinishBuild(Operation):
         return "give the finished tree its name and its manifest"
 
     def execute(self, place: Workplace) -> None:
-        manifest = dict(self.manifest)
+        manifest = {"created": int(time.time()), **self.manifest}
         if place.source:
             manifest["source"] = place.source
         write_manifest(self.path, manifest)
@@ -302,14 +324,24 @@ class RemoveRootfs(Operation):
 
     def execute(self, place: Workplace) -> None:
         if self.there:
-            leaving = leaving_path(self.path)
-            try:
-                os.rename(self.path, leaving)
-            except OSError as error:
-                raise LxcError.from_os("remove", self.path, error) from error
-            try:
-                remove_tree(leaving)
-            except LxcError:
-                os.rename(leaving, self.path)  # the manifest is there still: so it can be retried
-                raise
+            with Site(self.path) as site:
+                _lock(site.fd, self.path)  # who copies it, or makes it a layer, has it too
+                self._remove()
         write_manifest(self.path, None)
+
+    def _remove(self) -> None:
+        users = clones(self.path)
+        if users:
+            raise LxcError("remove root file system", self.path,
+                           detail="it has become part of %s" % ", ".join(users),
+                           hint="Remove these first: they show its files.")
+        leaving = leaving_path(self.path)
+        try:
+            os.rename(self.path, leaving)
+        except OSError as error:
+            raise LxcError.from_os("remove", self.path, error) from error
+        try:
+            remove_tree(leaving)
+        except LxcError:
+            os.rename(leaving, self.path)  # the manifest is there still: so it can be retried
+            raise

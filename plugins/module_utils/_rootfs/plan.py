@@ -8,8 +8,8 @@ import posixpath
 import typing as t
 
 from .._kernel.errors import LxcError
+from .builds import plan_bootstrap
 from .manifest import VERSION, Manifest
-from .observe import STATE_FOLDER
 from .operations import (
     FinishBuild,
     MakeFolder,
@@ -25,14 +25,14 @@ from .operations import (
     WriteFile,
     WriteManifest,
 )
+from .places import USUAL_PLACE
 from .site import NOTHING, Found
 
 if t.TYPE_CHECKING:
+    from .debootstrap import DebootstrapSpec
     from .host_tree import Entry
     from .observe import RootfsState
     from .spec import RootfsSpec
-
-USUAL_PLACE = STATE_FOLDER + "/rootfs"
 
 
 def plan_present(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
@@ -45,19 +45,18 @@ def plan_present(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
     manifest = make_manifest(spec, state)
     if state.manifest is None or not state.kind:
         operations += [MakeParent(path) for path in state.missing_parents]
-        operations.append(StartBuild(spec.path))
-        if spec.archive is not None:
-            operations.append(Unpack(spec.path, spec.archive))
-        else:
-            operations += _plan_entries(spec, state)
-        operations.append(FinishBuild(spec.path, manifest))
-        return operations
+        before, filling = _plan_new(spec, state)
+        return [*operations, *before, StartBuild(spec.path), *filling,
+                FinishBuild(spec.path, manifest)]
     if state.manifest.get("kind") != spec.kind:
         raise LxcError("make root file system", spec.path,
                        detail="there is one already, made by '%s:'" % state.manifest.get("kind"),
                        hint="Remove that first with 'state: absent', or choose another path.")
     if spec.archive is not None:
         _check_archive(spec, state.manifest)
+        return operations
+    if spec.debootstrap is not None:
+        _check_packages(spec.path, spec.debootstrap, state.manifest)
         return operations
     operations += _plan_entries(spec, state)
     for path in state.manifest.get("files", []):
@@ -67,6 +66,16 @@ def plan_present(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
     if manifest != state.manifest:
         operations.append(WriteManifest(spec.path, manifest, state.manifest))
     return operations
+
+
+def _plan_new(spec: RootfsSpec, state: RootfsState) -> tuple[list[Operation], list[Operation]]:
+    """:returns: the steps before the new tree is begun, and those that fill it"""
+    if spec.archive is not None:
+        return [], [Unpack(spec.path, spec.archive)]
+    if spec.debootstrap is not None and state.recipe is not None:
+        return plan_bootstrap(spec.path, state.recipe, state.program, spec.debootstrap.cache_days,
+                              spec.debootstrap.timeout, state.cached)
+    return [], _plan_entries(spec, state)
 
 
 def plan_absent(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
@@ -88,6 +97,10 @@ def plan_absent(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
                            detail="it is the root file system of %s" % ", ".join(state.users),
                            hint="Remove the container first, with lxc_container "
                                 "'state: absent'.")
+        if state.clones:
+            raise LxcError("remove root file system", spec.path,
+                           detail="it is part of %s" % ", ".join(state.clones),
+                           hint="Remove these first: they show its files.")
         if state.mounted:
             raise LxcError("remove root file system", spec.path,
                            detail="something is mounted on %s" % state.mounted[0],
@@ -110,6 +123,11 @@ def make_manifest(spec: RootfsSpec, state: RootfsState) -> Manifest:
                 manifest["files"].append(path)
         if spec.host.command is not None:
             manifest["command"] = spec.host.command
+    if state.recipe is not None:
+        manifest["source"] = state.recipe.source()
+    for key in ("created", "clones", "source"):  # what this task says nothing about
+        if state.manifest is not None and state.kind and key in state.manifest:
+            manifest[key] = state.manifest[key]
     return manifest
 
 
@@ -149,6 +167,26 @@ def _check_archive(spec: RootfsSpec, manifest: Manifest) -> None:
                        detail="it was made of another archive, sha256:%s" % made_of,
                        hint="What the container has written would be lost. Remove it first with "
                             "'state: absent', or choose another path.")
+
+
+def _check_packages(path: str, spec: DebootstrapSpec, manifest: Manifest) -> None:
+    """Packages that were added since then are no difference: that is what apt in the tree is for.
+    """
+    made_of = manifest.get("source", {})
+    wanted = {"suite": spec.suite, "variant": spec.variant, "mirror": spec.mirror,
+              "architecture": spec.architecture, "components": list(spec.components)}
+    for option, value in wanted.items():
+        if value is not None and value != made_of.get(option):
+            raise LxcError("make root file system", path,
+                           detail="it was made with %s %s" % (option, made_of.get(option)),
+                           hint="What the container has written would be lost. Remove it first "
+                                "with 'state: absent', or choose another path.")
+    missing = sorted(set(spec.packages) - set(made_of.get("packages", [])))
+    if missing:
+        raise LxcError("make root file system", path,
+                       detail="it was made without %s" % ", ".join(missing),
+                       hint="Install it with ansible.builtin.apt in the container, or make the "
+                            "root file system anew after 'state: absent'.")
 
 
 def _plan_entries(spec: RootfsSpec, state: RootfsState) -> list[Operation]:

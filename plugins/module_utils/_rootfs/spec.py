@@ -9,7 +9,9 @@ import typing as t
 
 from .._kernel.errors import LxcError
 from .accounts import Account, check_account, check_unique, make_key_lines
+from .debootstrap import DebootstrapSpec, make_debootstrap
 
+KINDS = ("host", "debootstrap", "archive")  # options that say what a tree is made of
 KEY_TYPES = ("ed25519", "ecdsa", "rsa")
 DEFAULT_COMMAND = ["/usr/sbin/sshd", "-D", "-e"]
 # What a program of /usr can't do without; each is left out where the host does not have it.
@@ -56,11 +58,12 @@ class RootfsSpec(t.NamedTuple):
     path: str
     host: HostSpec | None = None
     archive: ArchiveSpec | None = None
+    debootstrap: DebootstrapSpec | None = None
 
     @property
     def kind(self) -> str:
-        """As the manifest has it: host or archive."""
-        return "archive" if self.archive is not None else "host"
+        """As the manifest has it: the name of the option that says what it is made of."""
+        return next((kind for kind in KINDS if getattr(self, kind) is not None), "")
 
 
 def make_spec(options: dict[str, t.Any]) -> RootfsSpec:
@@ -72,9 +75,10 @@ def make_spec(options: dict[str, t.Any]) -> RootfsSpec:
     if path.count("/") < 2:
         raise LxcError(_DOING, "path", detail="%s is a folder of the host itself" % path,
                        hint="The usual place is /var/lib/fleet-lxc/rootfs/<name>.")
-    host, archive = options.get("host"), options.get("archive")
+    host, archive, packages = (options.get(key) for key in ("host", "archive", "debootstrap"))
     return RootfsSpec(path, None if host is None else _make_host(host, path),
-                      None if archive is None else _make_archive(archive))
+                      None if archive is None else _make_archive(archive),
+                      None if packages is None else make_debootstrap(packages))
 
 
 def check_path(path: str, option: str) -> str:

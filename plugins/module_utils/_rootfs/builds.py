@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps that fill a new tree: with packages, or with a copy of another tree."""
+from __future__ import annotations
+
+import dataclasses
+import errno
+import fcntl
+import os
+import time
+
+from .._kernel.errors import LxcError
+from . import cache, programs
+from .debootstrap import Recipe
+from .manifest import VERSION, Manifest
+from .operations import Operation, Workplace
+from .site import Site
+from .tree_copy import Copy
+
+_KEYGEN_SECONDS = 120
+_ROOM_LEFT = 16 << 20  # bytes that stay free on the file system
+_HOST_KEYS = tuple("/etc/ssh/ssh_host_%s_key" % kind for kind in ("rsa", "ecdsa", "ed25519", "dsa"))
+
+
+def check_room(doing: str, subject: str, folder: str, needed: int) -> None:
+    """Refuse what the file system has no room for.
+
+    :param folder: one on the file system, or one to be made there
+    """
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    status = os.statvfs(folder)
+    free = status.f_bavail * status.f_frsize
+    if needed + _ROOM_LEFT > free:
+        raise LxcError(doing, subject, errno.ENOSPC,
+                       detail="it needs %d MiB at %s and %d MiB are free" % (
+                           needed >> 20, folder, free >> 20),
+                       hint="Make room, or choose a path on another file system.")
+
+
+def bootstrap(recipe: Recipe, program: str, timeout: float, site: Site, log: programs.Log) -> None:
+    """Fill the tree with packages, and take out what would be the same in every copy."""
+    check_room("bootstrap", recipe.suite, site.path, recipe.room())
+    programs.run("bootstrap", recipe.suite, recipe.argv(program, site.path), log, timeout,
+                 keep=[site.fd], hint="See whether the mirror %s has this suite, and whether the "
+                 "host reaches it." % recipe.mirror)
+    _make_impersonal(site)
+
+
+def _make_impersonal(site: Site) -> None:
+    """What a host or its first boot makes its own: names, ids, keys."""
+    for path in ("/etc/hostname", "/var/lib/dbus/machine-id"):
+        if site.look(path).kind == "file":
+            site.unlink(path)
+    if site.look("/etc/machine-id").kind == "file":
+        site.write("/etc/machine-id", b"", 0o444, 0, 0)  # machine-id(5): the first boot fills it
+    resolver = site.look("/etc/resolv.conf")
+    if resolver.kind == "file":  # the host's, with the host's mode
+        site.write("/etc/resolv.conf", resolver.content, 0o644, 0, 0)
+    for path in _HOST_KEYS:
+        for name in (path, path + ".pub"):
+            if site.look(name).kind == "file":
+                site.unlink(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bootstrap(Operation):
+    """Into the tree itself, without the cache."""
+
+    recipe: Recipe
+    program: str
+    timeout: float
+
+    def describe(self) -> str:
+        return "bootstrap %s (%s) by %s from %s" % (
+            self.recipe.suite, self.recipe.variant, self.recipe.tool, self.recipe.mirror)
+
+    def execute(self, place: Workplace) -> None:
+        bootstrap(self.recipe, self.program, self.timeout, place.tree, place.log)
+        place.source = self.recipe.source()
+
+
+@dataclasses.dataclass(frozen=True)
+class FillCache(Operation):
+    """Into the cache. There is nothing to undo: what has come into the cache is whole."""
+
+    recipe: Recipe
+    program: str
+    days: float
+    timeout: float
+
+    def describe(self) -> str:
+        return "bootstrap %s (%s) by %s from %s into %s" % (
+            self.recipe.suite, self.recipe.variant, self.recipe.tool, self.recipe.mirror,
+            self.path)
+
+    def execute(self, place: Workplace) -> None:
+        def build(site: Site) -> Manifest:
+            bootstrap(self.recipe, self.program, self.timeout, site, place.log)
+            return {"version": VERSION, "kind": "debootstrap", "mounts": [], "files": [],
+                    "source": self.recipe.source(), "created": int(time.time())}
+
+        cache.fill(self.recipe.name, self.days, build, place.log, self.timeout)
+
+
+@dataclasses.dataclass(frozen=True)
+class CopyTree(Operation):
+    """Fill the new tree with a copy of another, which nobody removes meanwhile.
+
+    :param reflink: see tree_copy.Copy
+    """
+
+    source: str
+    reflink: bool | None = None
+
+    def describe(self) -> str:
+        return "copy %s" % self.source
+
+    def execute(self, place: Workplace) -> None:
+        with Site(self.source) as site:
+            lock_source(site)
+            place.log.say(self.describe())
+            Copy(self.source, self.reflink, place.log.say).into(site.fd, place.tree.fd)
+
+
+def lock_source(site: Site) -> None:
+    """Keep a tree from being removed while it is read; several may read it at once."""
+    try:
+        fcntl.flock(site.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        raise LxcError("read", site.path, error.errno, detail="another task changes it",
+                       hint="Run the task again when that one has ended.") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class MakeHostKeys(Operation):
+    """Each copy of a tree with sshd has host keys of its own, made by the tree's ssh-keygen."""
+
+    def describe(self) -> str:
+        return "make host keys of its own where it has sshd"
+
+    def execute(self, place: Workplace) -> None:
+        tree = place.tree
+        if tree.look("/etc/ssh/sshd_config").kind == "file" \
+                and tree.look("/usr/bin/ssh-keygen").kind == "file":
+            programs.run("make host keys in", tree.path, ["/usr/bin/ssh-keygen", "-A"], place.log,
+                         _KEYGEN_SECONDS, root=tree.path)
+
+
+def plan_bootstrap(path: str, recipe: Recipe, program: str, days: float, timeout: float,
+                   cached: bool) -> tuple[list[Operation], list[Operation]]:
+    """:returns: the steps before the new tree is begun, and those that fill it"""
+    fill: list[Operation] = []
+    if not days:
+        steps: list[Operation] = [Bootstrap(path, recipe, program, timeout)]
+    else:
+        entry = cache.entry_path(recipe.name)
+        if not cached:
+            fill.append(FillCache(entry, recipe, program, days, timeout))
+        steps = [CopyTree(path, entry)]
+    return fill, [*steps, MakeHostKeys(path)]
