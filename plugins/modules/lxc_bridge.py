@@ -106,6 +106,29 @@ options:
         policy is to drop.
     type: str
     choices: ['true', 'false', 'auto']
+  takeover:
+    description:
+      - A NIC whose place the bridge takes, so that containers are on its network. The bridge gets
+        its hardware address, its MTU, every IPv4 and IPv6 address with lifetime, scope and label,
+        and every route that leaves by it, of every table. Then the NIC is a port of the bridge.
+      - At every moment both directions work; connections live on.
+      - A new bridge has a forward delay of 0 and no spanning tree protocol then, and the NIC's
+        sysctls, where the task does not say otherwise.
+      - With O(addresses) the bridge gets those of the NIC's addresses that are listed.
+      - O(state=absent) gives all that back to the NIC, which the bridge's alias names. This option
+        can be left out there.
+    type: str
+  gateway4:
+    description: Replaces the default route of IPv4 over this bridge, in the main table.
+    type: str
+  gateway6:
+    description: Replaces the default route of IPv6 over this bridge, in the main table.
+    type: str
+  promiscuous:
+    description:
+      - Whether the bridge takes packets for every hardware address. Its ports do that anyway, so
+        containers don't need it.
+    type: bool
   force:
     description:
       - With O(state=absent), remove the bridge also from under ports that are not in O(ports).
@@ -136,6 +159,11 @@ EXAMPLES = r"""
     forward_delay: 0
     stp: false
     mtu: 1450
+
+- name: Containers on the network of eth0
+  fleet.lxc.lxc_bridge:
+    name: br0
+    takeover: eth0
 
 - name: Take the port away again and change nothing else
   fleet.lxc.lxc_bridge:
@@ -194,6 +222,22 @@ bridge:
       type: list
       elements: str
       returned: when present
+    promiscuous:
+      description: Whether somebody asked it to take packets for every hardware address.
+      type: bool
+      returned: when present
+    routes:
+      description: Routes over it, as C(ip route) writes them, without those that the kernel makes.
+      type: list
+      elements: str
+      returned: when present
+    takeover:
+      description:
+        - The NIC that it takes over, or has taken over, with the addresses and routes that this
+          NIC has itself. V(none) where there is no such NIC.
+      type: dict
+      returned: always
+      sample: {link: eth0, addresses: [], routes: []}
     nat:
       description: Whether traffic from it is masqueraded.
       type: bool
@@ -215,9 +259,12 @@ bridge:
     mtu: 1500
     up: true
     stp: false
+    promiscuous: false
     forward_delay: 15.0
     addresses: [10.0.3.1/24]
     ports: []
+    routes: []
+    takeover: null
     nat: true
     nat_networks: [10.0.3.0/24]
     forwarding: {ipv4: true, ipv6: false}

@@ -12,7 +12,8 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container.runtime impor
 
 UTILS = pathlib.Path(__file__).parents[2] / "plugins" / "module_utils"
 # Of modules that run from the archive only.
-ONLY_MODULES = {"_kernel": {"features", "kconfig", "nftables", "sysctls"},
+ONLY_MODULES = {"_kernel": {"announce", "features", "kconfig", "link_config", "nftables",
+                            "sysctls"},
                 "_container": {"checks", "networks", "spec", "system_checks"}}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from .._kernel.errors import LxcError
+from .belongings import restore
 
 if t.TYPE_CHECKING:
     from .._kernel.netlink import Netlink
@@ -32,7 +33,7 @@ def apply(netlink: Netlink, operations: list[Operation], state: BridgeState) -> 
             if operation.optional:
                 problems = _undo(netlink, [o for o in done if o.optional])
                 return ["Left out: %s. %s" % (operation.describe(), error), *problems]
-            problems = _undo(netlink, done) + _restore(netlink, state)
+            problems = undo(netlink, done, state)
             detail = "; ".join(text for text in [error.detail, *problems] if text)
             raise LxcError(error.doing, error.subject, error.errno, error.hint, detail) from error
         done.append(operation)
@@ -52,20 +53,14 @@ def _undo(netlink: Netlink, done: list[Operation]) -> list[str]:
 
 def _restore(netlink: Netlink, state: BridgeState) -> list[str]:
     """Addresses and routes as they were: the kernel drops some with others, or with the link."""
-    if state.link is None:
-        return []
-    name = state.link["name"]
     problems = []
-    try:
-        if netlink.addresses(name) != state.addresses:
-            for address in netlink.addresses(name):
-                netlink.delete_address(name, address)
-            for address in state.addresses:
-                netlink.add_address(name, address)
-        routes = netlink.routes()
-        for route in state.routes:
-            if route not in routes:
-                netlink.add_route(name, route["destination"], route["gateway"], route["metric"])
-    except LxcError as error:
-        problems.append("could not put back the addresses of %s: %s" % (name, error))
+    if state.link is not None and state.own is not None:
+        problems += restore(netlink, state.link["name"], state.own)
+    if state.nic_has is not None:
+        problems += restore(netlink, state.nic, state.nic_has)
     return problems
+
+
+def undo(netlink: Netlink, done: list[Operation], state: BridgeState) -> list[str]:
+    """Take back the operations, newest first; what did not go, in words."""
+    return _undo(netlink, done) + _restore(netlink, state)

@@ -11,16 +11,25 @@ import typing as t
 
 from .._kernel import sysctls
 from .._kernel.errors import LxcError
+from .._kernel.link_config import LinkConfig
 from .._kernel.nftables import Nftables
+from .belongings import (
+    MARK,
+    RP_FILTER,
+    Belongings,
+    movable_routes,
+    observe_belongings,
+    settings_of,
+)
 
 if t.TYPE_CHECKING:
     from .._kernel.netlink import Netlink
-    from .._kernel.netlink_facts import Link, Route
+    from .._kernel.netlink_facts import Link
     from .spec import BridgeSpec
 
-_BY_KERNEL = 2  # RTPROT_KERNEL: such routes come and go with the addresses
 # Those that only a bridge that is there has.
-BRIDGE_FACTS = ("mac", "mtu", "up", "stp", "forward_delay", "addresses", "ports")
+BRIDGE_FACTS = ("mac", "mtu", "up", "promiscuous", "stp", "forward_delay", "addresses", "ports",
+                "routes")
 FORWARDING = {"ipv4": sysctls.IP_FORWARD, "ipv6": sysctls.IPV6_FORWARD}
 
 
@@ -30,7 +39,13 @@ class BridgeState:
 
     link: Link | None = None  # None: there is no link of that name
     addresses: list[str] = dataclasses.field(default_factory=list)
-    routes: list[Route] = dataclasses.field(default_factory=list)
+    own: Belongings | None = None  # the bridge's
+    mark: str = ""  # the bridge's alias
+    nic: str = ""  # whose addresses it shall take over, or has
+    nic_link: Link | None = None
+    nic_has: Belongings | None = None
+    new_settings: dict[str, str] = dataclasses.field(default_factory=dict)  # of a new link
+    strict: bool = False  # whether net.ipv4.conf.all.rp_filter is 1
     ports: dict[str, Link] = dataclasses.field(default_factory=dict)
     candidates: dict[str, Link] = dataclasses.field(default_factory=dict)  # the spec's ports
     candidate_addresses: dict[str, list[str]] = dataclasses.field(default_factory=dict)
@@ -61,11 +76,27 @@ def observe(netlink: Netlink, spec: BridgeSpec) -> BridgeState:
         stable_mac=stable_mac(spec.name))
     if state.link is not None:
         state.addresses = netlink.addresses(spec.name)
-        state.routes = [r for r in netlink.routes()
-                        if r["link"] == spec.name and r["protocol"] != _BY_KERNEL]
+        state.own = observe_belongings(netlink, spec.name)
+        state.mark = LinkConfig(netlink).alias(spec.name)
+    _observe_nic(netlink, spec, state, links)
     state.candidate_addresses = {n: netlink.addresses(n) for n in state.candidates}
     _observe_nat(spec.name, state)
     return state
+
+
+def _observe_nic(netlink: Netlink, spec: BridgeSpec, state: BridgeState,
+                 links: dict[str, Link]) -> None:
+    state.nic = spec.takeover or taken_nic(state.mark)
+    state.nic_link = links.get(state.nic)
+    if state.nic_link is not None:
+        state.nic_has = observe_belongings(netlink, state.nic)
+        state.new_settings = settings_of("default")
+        state.strict = sysctls.read(RP_FILTER % "all") == "1"
+
+
+def taken_nic(mark: str) -> str:
+    """The NIC that a bridge with this alias took over, "" for none."""
+    return mark[len(MARK):].split(" ")[0] if mark.startswith(MARK) else ""
 
 
 def _observe_nat(name: str, state: BridgeState) -> None:
@@ -109,7 +140,18 @@ def facts(name: str, state: BridgeState) -> dict[str, t.Any]:
         "nat_networks": sorted(state.nat or []),
         "forwarding": {family: bool(on) for family, on in state.forwarding.items()}}
     if state.link is not None:
-        values = (state.link["mac"], state.link["mtu"], state.link["up"], state.link["stp"],
-                  state.link["forward_delay"], sorted(state.addresses), sorted(state.ports))
+        values = (state.link["mac"], state.link["mtu"], state.link["up"],
+                  state.own is not None and state.own.promiscuous, state.link["stp"],
+                  state.link["forward_delay"], sorted(state.addresses), sorted(state.ports),
+                  _route_texts(state.own))
         found.update(zip(BRIDGE_FACTS, values), state="present")
+    found["takeover"] = None
+    if state.nic_has is not None:
+        found["takeover"] = {
+            "link": state.nic, "routes": _route_texts(state.nic_has),
+            "addresses": sorted(a.text for a in state.nic_has.addresses if not a.link_local)}
     return found
+
+
+def _route_texts(has: Belongings | None) -> list[str]:
+    return sorted(route.text for route in movable_routes(has)) if has else []

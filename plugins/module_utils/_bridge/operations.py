@@ -74,7 +74,7 @@ class CreateBridge(Operation):
         # 15 s, no spanning tree and 1500 bytes are the kernel's defaults (br_dev_setup()).
         facts.update(state="present", mac=self.mac, mtu=1500, up=False, stp=bool(self.stp),
                      forward_delay=15.0 if self.forward_delay is None else self.forward_delay,
-                     addresses=[], ports=[])
+                     promiscuous=False, addresses=[], ports=[], routes=[])
 
 
 @dataclasses.dataclass(frozen=True)

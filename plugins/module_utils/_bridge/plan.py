@@ -8,6 +8,8 @@ import typing as t
 
 from .._kernel.addresses import network, parse_cidr, to_text
 from .._kernel.errors import LxcError
+from . import takeover
+from .moves import SetPromiscuous
 from .operations import (
     AddAddress,
     AddPort,
@@ -31,10 +33,17 @@ _TURNED_ON = "turned on "  # in the table's comment: which forwarding was off be
 
 
 class Plan(t.NamedTuple):
-    """What to do, in order, and what the user should know about it."""
+    """What to do, in order, and what the user should know about it.
+
+    :param deferred: what comes after them, once it is known that this host can be reached: what
+        can't be undone, and what a reboot would do
+    :param risky: whether this host could be cut off by it
+    """
 
     operations: list[Operation]
     warnings: list[str]
+    deferred: list[Operation] = []
+    risky: bool = False
 
 
 def plan_present(spec: BridgeSpec, state: BridgeState) -> Plan:
@@ -44,16 +53,34 @@ def plan_present(spec: BridgeSpec, state: BridgeState) -> Plan:
     """
     _check_kind(spec.name, state)
     _check_ports(spec, state)
+    takeover.check(spec, state)
+    moving = takeover.is_due(spec, state)
+    if moving:
+        spec = takeover.complete(spec, state)
     operations: list[Operation] = []
     if state.link is None:
         operations.append(CreateBridge(spec.name, spec.mac or state.stable_mac,
                                        spec.forward_delay, spec.stp))
     else:
         operations += _plan_options(spec, state.link)
+    if moving:
+        operations += takeover.plan_settings(spec, state)
     operations += _plan_ports(spec, state)
     operations += _plan_link(spec, state.link)
-    operations += _plan_addresses(spec, state)
-    plan = Plan(operations, [])
+    if spec.promiscuous is not None and spec.promiscuous != bool(
+            state.own and state.own.promiscuous):
+        operations.append(SetPromiscuous(spec.name, spec.promiscuous))
+    given = takeover.plan_addresses(spec, state) if moving else []
+    operations += given
+    operations += _plan_addresses(spec, state, {step.address.text for step in given})
+    if moving:
+        operations += takeover.plan_move(spec, state)
+    operations += takeover.plan_gateways(spec, state, moving)
+    if moving:
+        operations += takeover.plan_end(spec, state)
+    plan = Plan(operations, [], [], bool(operations) and bool(state.nic))
+    if moving:
+        plan.warnings.extend(takeover.warnings(state))
     if state.link is None and state.bridged_too:
         plan.warnings.extend(
             "The firewall chain '%s' drops by default, and the sysctl "
@@ -69,8 +96,8 @@ def plan_absent(spec: BridgeSpec, state: BridgeState, force: bool = False) -> Pl
     :param force: also when it has ports that the spec does not name
     """
     _check_kind(spec.name, state)
-    plan = Plan([], [])
-    in_use = [p for p in sorted(state.ports) if p not in (spec.ports or ())]
+    plan = Plan([], [], [])
+    in_use = [p for p in sorted(state.ports) if p not in (*(spec.ports or ()), state.nic)]
     if in_use and not force:
         raise LxcError("remove bridge", spec.name, detail="it has the ports %s" % ", ".join(in_use),
                        hint="Stop the containers that use it, name the ports in 'ports', "
@@ -78,7 +105,10 @@ def plan_absent(spec: BridgeSpec, state: BridgeState, force: bool = False) -> Pl
     if state.nat is not None:
         _plan_no_nat(spec, state, plan)
     if state.link is not None:
-        plan.operations.append(DeleteBridge(spec.name))
+        back = takeover.plan_back(spec, state)
+        plan.operations.extend(back)
+        (plan.deferred if back else plan.operations).append(DeleteBridge(spec.name))
+        plan = plan._replace(risky=bool(back))
     return plan
 
 
@@ -138,7 +168,8 @@ def _plan_ports(spec: BridgeSpec, state: BridgeState) -> list[Operation]:
             operations.append(SetLink(port, "up", True, False))
     if spec.purge_ports:
         operations += [RemovePort(spec.name, port) for port, link in sorted(state.ports.items())
-                       if port not in (spec.ports or ()) and link["kind"] != "veth"]
+                       if port not in (spec.ports or ()) and link["kind"] != "veth"
+                       and port != state.nic]
     return operations
 
 
@@ -153,13 +184,15 @@ def _plan_link(spec: BridgeSpec, link: Link | None) -> list[Operation]:
             if value is not None and value != present]
 
 
-def _plan_addresses(spec: BridgeSpec, state: BridgeState) -> list[Operation]:
+def _plan_addresses(spec: BridgeSpec, state: BridgeState, given: set[str]) -> list[Operation]:
+    """:param given: what the bridge has from the NIC by then"""
     if spec.addresses is None:
         return []
     operations: list[Operation] = [RemoveAddress(spec.name, address)
                                    for address in state.addresses if address not in spec.addresses]
     operations += [AddAddress(spec.name, address)
-                   for address in spec.addresses if address not in state.addresses]
+                   for address in spec.addresses
+                   if address not in state.addresses and address not in given]
     return operations
 
 

@@ -4,9 +4,16 @@
 """What a bridge is asked to be. None means: as it is."""
 from __future__ import annotations
 
+import socket
 import typing as t
 
-from .._kernel.addresses import check_link_name, check_mac, parse_cidr, to_text
+from .._kernel.addresses import (
+    check_link_name,
+    check_mac,
+    parse_address,
+    parse_cidr,
+    to_text,
+)
 from .._kernel.errors import LxcError
 
 _DOING = "use as option of a bridge:"
@@ -25,6 +32,10 @@ class BridgeSpec(t.NamedTuple):
     mac: str | None = None
     up: bool | None = None
     nat: str | None = None  # "true", "false", "auto"
+    takeover: str | None = None  # the NIC whose addresses and routes the bridge takes
+    promiscuous: bool | None = None
+    gateway4: str | None = None
+    gateway6: str | None = None
 
 
 def make_spec(options: dict[str, t.Any]) -> BridgeSpec:
@@ -54,11 +65,41 @@ def make_spec(options: dict[str, t.Any]) -> BridgeSpec:
                        hint="It is a number of bytes from 68 to 65535, usually 1500.")
     if spec.forward_delay is not None:
         spec = spec._replace(forward_delay=round(float(spec.forward_delay), 2))
+    spec = spec._replace(gateway4=_gateway(spec, "gateway4", socket.AF_INET),
+                         gateway6=_gateway(spec, "gateway6", socket.AF_INET6))
+    _check_takeover(spec)
     _check_delay(spec)
     if spec.purge_ports and spec.ports is None:
         raise LxcError(_DOING, "purge_ports", detail="there is no list of ports to keep",
                        hint="Give 'ports', an empty list to keep none.")
     return spec
+
+
+def _gateway(spec: BridgeSpec, option: str, family: int) -> str | None:
+    given = getattr(spec, option)
+    if given is None:
+        return None
+    found, text = parse_address(given, "read %s of %s" % (option, spec.name))
+    if found != family:
+        raise LxcError(_DOING, option, detail="%s is of the other family" % text,
+                       hint="gateway4 takes an IPv4 address, gateway6 an IPv6 one.")
+    return text
+
+
+def _check_takeover(spec: BridgeSpec) -> None:
+    nic = spec.takeover
+    if nic is None:
+        return
+    check_link_name(nic, "take over")
+    if nic == spec.name:
+        raise LxcError(_DOING, "takeover", detail="%s can't take itself over" % nic,
+                       hint="Name the NIC.")
+    if nic in (spec.ports or ()):
+        raise LxcError(_DOING, "ports", detail="%s is the link of 'takeover' too" % nic,
+                       hint="Name it in 'takeover' only; it becomes a port by that.")
+    if spec.up is False:
+        raise LxcError(_DOING, "up", detail="a bridge that is down would cut this host off",
+                       hint="Leave 'up' out where there is a 'takeover'.")
 
 
 def _check_delay(spec: BridgeSpec) -> None:

@@ -195,6 +195,14 @@ class Netlink:
     def close(self) -> None:
         self._socket.close()
 
+    def exchange(self, steps: list[Step]) -> list[bytes]:
+        """Encoded requests of a caller that knows more of rtnetlink than is here, in one send."""
+        return self._socket.send(steps)
+
+    def dump(self, step: Step) -> list[bytes]:
+        """The same for a dump."""
+        return self._socket.dump(step)
+
     # Links
 
     def links(self) -> list[Link]:

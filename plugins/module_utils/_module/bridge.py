@@ -4,6 +4,7 @@
 """The Ansible side of lxc_bridge."""
 from __future__ import annotations
 
+import copy
 import time
 import typing as t
 
@@ -30,6 +31,10 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "mac": {"type": "str"},
     "up": {"type": "bool"},
     "nat": {"type": "str", "choices": ["true", "false", "auto"]},
+    "takeover": {"type": "str"},
+    "gateway4": {"type": "str"},
+    "gateway6": {"type": "str"},
+    "promiscuous": {"type": "bool"},
     "force": {"type": "bool", "default": False},
 }
 
@@ -47,16 +52,17 @@ def handle(request: Request) -> dict[str, t.Any]:
             plan = plan_present(spec, state)
         before = facts(spec.name, state)
         warnings = list(plan.warnings)
+        steps = [*plan.operations, *plan.deferred]
         if request.check_mode:
-            after = dict(before)
-            for operation in plan.operations:
+            after = copy.deepcopy(before)
+            for operation in steps:
                 operation.alter(after)
         else:
-            warnings += apply(netlink, plan.operations, state)
-            after = facts(spec.name, observe(netlink, spec)) if plan.operations else before
+            warnings += apply(netlink, steps, state)
+            after = facts(spec.name, observe(netlink, spec)) if steps else before
     for warning in warnings:
         request.warn(warning)
-    operations = [operation.describe() for operation in plan.operations]
+    operations = [operation.describe() for operation in steps]
     return {"changed": bool(operations) and (request.check_mode or before != after),
             "bridge": after, "operations": operations,
             "diff": {"before": before, "after": {**after, "operations": operations}

@@ -1,0 +1,257 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bridge takes over a NIC, with a gateway and a client that watch; needs root."""
+from __future__ import annotations
+
+import copy
+import errno
+import socket
+import typing as t
+
+import lan as testbed
+import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._bridge.apply import apply, undo
+from ansible_collections.fleet.lxc.plugins.module_utils._bridge.observe import facts, observe
+from ansible_collections.fleet.lxc.plugins.module_utils._bridge.plan import (
+    Plan,
+    plan_absent,
+    plan_present,
+)
+from ansible_collections.fleet.lxc.plugins.module_utils._bridge.spec import make_spec
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
+from lan import FAR, GATEWAY, GATEWAY6, HOST, HOST6, MAC, Lan, ip, show, show_all
+from network_sandbox import inside, new_sandbox
+
+sandbox = pytest.fixture(new_sandbox)
+
+
+@pytest.fixture
+def lan(sandbox: None) -> t.Iterator[Lan]:
+    with testbed.lan() as made:
+        yield made
+
+
+@pytest.fixture
+def netlink(lan: Lan) -> t.Iterator[Netlink]:
+    with Netlink() as opened:
+        yield opened
+
+
+def plan(netlink: Netlink, state: str = "present", **options: t.Any) -> tuple[Plan, t.Any]:
+    spec = make_spec({"name": "br0", **options})
+    found = observe(netlink, spec)
+    return (plan_present if state == "present" else plan_absent)(spec, found), found
+
+
+def run(netlink: Netlink, state: str = "present", **options: t.Any) -> list[str]:
+    """Observe, plan and apply; what was predicted has come, and a second run has nothing to do."""
+    made, found = plan(netlink, state, **options)
+    operations = [*made.operations, *made.deferred]
+    predicted = copy.deepcopy(facts("br0", found))
+    for operation in operations:
+        operation.alter(predicted)
+    assert apply(netlink, operations, found) == []
+    again, found = plan(netlink, state, **options)
+    assert [o.describe() for o in (*again.operations, *again.deferred)] == []
+    if state == "present":
+        assert facts("br0", found) == predicted
+    return [operation.describe() for operation in operations]
+
+
+def in_ip_s_words(link: str) -> t.Any:
+    """What a link has, with its own name left out, to compare two links."""
+    found = show(link)
+    found.pop("link")
+    return repr(found).replace("'%s'" % link, "-").replace("'%s:web'" % link, "web")
+
+
+def test_the_bridge_has_all_that_the_nic_had_and_gives_it_back(netlink: Netlink) -> None:
+    before, words = show("eth0"), in_ip_s_words("eth0")
+    run(netlink, takeover="eth0")
+    assert in_ip_s_words("br0") == words
+    bridge, nic = netlink.link("br0"), netlink.link("eth0")
+    assert bridge and nic
+    assert (bridge["mac"], bridge["mtu"], bridge["forward_delay"]) == (MAC, 1400, 0)
+    assert nic["master"] == "br0"
+    left = show("eth0")
+    assert (left["addresses"], len(left["routes"])) == ([], 1)  # the kernel's ff00::/8
+    run(netlink, "absent")
+    assert show("eth0") == before
+    assert netlink.link("br0") is None
+
+
+def test_no_packet_is_lost_on_the_way_there_and_back(lan: Lan, netlink: Netlink) -> None:
+    with lan.pings(lan.client, HOST, HOST6) as incoming, \
+            lan.pings(None, GATEWAY, GATEWAY6, FAR) as outgoing:
+        for _round in range(3):
+            run(netlink, takeover="eth0")
+            run(netlink, "absent")
+    assert (incoming, outgoing) == ({HOST: 0, HOST6: 0}, {GATEWAY: 0, GATEWAY6: 0, FAR: 0})
+
+
+def test_a_connection_lives_on(lan: Lan, netlink: Netlink) -> None:
+    listener = socket.create_server((HOST, 0))
+    with inside(lan.client):
+        client = socket.create_connection(listener.getsockname(), timeout=5)
+    server, _address = listener.accept()
+    server.settimeout(5)
+    with listener, client, server:
+        for state in ("present", "absent"):
+            run(netlink, state, takeover="eth0")
+            for one, other in ((client, server), (server, client)):
+                one.sendall(b"still here")
+                assert other.recv(64) == b"still here"
+
+
+def fail_at_every_step(netlink: Netlink, state: str, **options: t.Any) -> int:
+    """Run the plan with the first, second, ... step failing; the count of steps."""
+    for number in range(200):
+        before = show_all()
+        made, found = plan(netlink, state, **options)
+        operations = [*made.operations, *made.deferred]
+        if number == len(operations):
+            return number
+        broken = operations[number]
+
+        class Broken(type(broken)):  # type: ignore[misc]
+            def execute(self, netlink: Netlink) -> None:
+                raise LxcError("sabotage", self.name, errno.EIO)
+
+        operations[number] = Broken(**vars(broken))
+        with pytest.raises(LxcError, match="sabotage") as caught:
+            apply(netlink, operations, found)
+        assert "could not" not in caught.value.detail
+        assert show_all() == before, "undo after '%s'" % broken.describe()
+    raise AssertionError("a plan without end")
+
+
+def test_undo_of_a_takeover_at_every_step(netlink: Netlink) -> None:
+    assert fail_at_every_step(netlink, "present", takeover="eth0", promiscuous=True) > 30
+
+
+def test_undo_of_a_takeover_with_other_addresses_at_every_step(netlink: Netlink) -> None:
+    count = fail_at_every_step(
+        netlink, "present", takeover="eth0", gateway4="192.0.2.2", gateway6="2001:db8::2",
+        addresses=["192.0.2.99/24", "192.0.2.11/24", "10.8.0.1/32", "2001:db8::10/64"])
+    assert count > 30
+
+
+def test_undo_of_a_return_at_every_step(netlink: Netlink) -> None:
+    run(netlink, takeover="eth0")
+    assert fail_at_every_step(netlink, "absent") > 30
+
+
+def test_undo_after_the_kernel_itself_refused(netlink: Netlink) -> None:
+    """Each message of the plan fails in turn, whichever step it belongs to."""
+    before, exchange = show_all(), Netlink.exchange
+    left = 0
+
+    def refuse(self: Netlink, steps: t.Any) -> t.Any:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise LxcError("sabotage", "", errno.EIO)
+        return exchange(self, steps)
+
+    for number in range(200):
+        made, found = plan(netlink, takeover="eth0")
+        left = number + 1
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Netlink, "exchange", refuse)
+            try:
+                apply(netlink, made.operations, found)
+            except LxcError:
+                assert show_all() == before, "message %d" % number
+            else:
+                assert number > 25
+                return
+
+
+def test_the_whole_can_be_undone_after_it_was_done(lan: Lan, netlink: Netlink) -> None:
+    before = show_all()
+    made, found = plan(netlink, takeover="eth0", gateway4="192.0.2.200")
+    apply(netlink, made.operations, found)
+    assert undo(netlink, made.operations, found) == []
+    assert show_all() == before
+
+
+def test_addresses_and_gateway_that_the_task_names(netlink: Netlink) -> None:
+    with pytest.raises(LxcError, match="2001:db8::1.*list that one too"):
+        run(netlink, takeover="eth0", addresses=["192.0.2.10/24"])
+    ip("route", "del", "203.0.113.0/24")  # its source address is not among them
+    run(netlink, takeover="eth0", gateway4="192.0.2.3",
+        addresses=["192.0.2.10/24", "192.0.2.99/24", "2001:db8::10/64"])
+    assert netlink.addresses("br0") == ["192.0.2.10/24", "192.0.2.99/24", "2001:db8::10/64"]
+    assert ip("route", "show", "default").split() == (
+        "default via 192.0.2.3 dev br0".split())
+    assert netlink.addresses("eth0") == []
+
+
+def test_containers_on_a_bridge_that_is_there_stay(netlink: Netlink) -> None:
+    run(netlink, addresses=["10.0.3.1/24"])
+    netlink.create_veth("c0", "c0far", master="br0")
+    before = show("eth0")
+    run(netlink, takeover="eth0")
+    assert set(netlink.addresses("br0")) >= {"10.0.3.1/24", HOST + "/24"}
+    assert netlink.link("br0")["mac"] == MAC
+    with pytest.raises(LxcError, match="c0"):
+        plan(netlink, "absent")
+    run(netlink, "absent", ports=["c0"])
+    netlink.delete_address("eth0", "10.0.3.1/24")
+    assert show("eth0") == before
+
+
+def test_a_nic_without_cable_is_taken_over_too(lan: Lan, netlink: Netlink) -> None:
+    with Netlink(lan.switch) as switch:
+        switch.set_link("h", up=False)
+    ip("link", "set", "eth0", "down")
+    run(netlink, takeover="eth0")
+    with Netlink(lan.switch) as switch:
+        switch.set_link("h", up=True)
+
+
+def test_a_strict_rp_filter_is_kept_and_loses_nothing(lan: Lan, netlink: Netlink) -> None:
+    for name in ("all", "eth0"):
+        with open("/proc/sys/net/ipv4/conf/%s/rp_filter" % name, "w", encoding="ascii") as file:
+            file.write("1")
+    with lan.pings(lan.client, HOST) as lost:
+        run(netlink, takeover="eth0")
+        with open("/proc/sys/net/ipv4/conf/br0/rp_filter", encoding="ascii") as file:
+            assert file.read() == "1\n"
+        run(netlink, "absent")
+    assert lost == {HOST: 0}
+
+
+@pytest.mark.parametrize("options, says", [
+    ({"takeover": "eth9"}, "no such link"),
+    ({"takeover": "lo"}, "loopback"),
+    ({"takeover": "br0"}, "itself"),
+    ({"takeover": "p1"}, "port of br1"),
+    ({"takeover": "br1"}, "bridge itself"),
+    ({"takeover": "eth0", "ports": ["eth0"]}, "'takeover' too"),
+    ({"takeover": "eth0", "up": False}, "cut this host off"),
+    ({"takeover": "eth0", "gateway4": "2001:db8::1"}, "other family"),
+])
+def test_what_cannot_be_taken_over_is_refused(netlink: Netlink, options: dict[str, t.Any],
+                                              says: str) -> None:
+    netlink.create_bridge("br1")
+    netlink.create_veth("p1", "p1far", master="br1")
+    before = show_all()
+    with pytest.raises(LxcError, match=says) as caught:
+        plan(netlink, **options)
+    assert caught.value.hint
+    assert show_all() == before
+
+
+def test_a_second_nic_and_a_nexthop_object_are_refused(netlink: Netlink) -> None:
+    ip("nexthop", "add", "id", "7", "via", "192.0.2.1", "dev", "eth0")
+    ip("route", "add", "10.77.0.0/16", "nhid", "7")
+    with pytest.raises(LxcError, match="nexthop object 7"):
+        plan(netlink, takeover="eth0")
+    ip("route", "del", "10.77.0.0/16")
+    run(netlink, takeover="eth0")
+    netlink.create_veth("eth1", "eth1far")
+    with pytest.raises(LxcError, match="taken over eth0"):
+        plan(netlink, takeover="eth1")
