@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lxc_state
-short_description: Starts, stops and restarts containers
+short_description: Starts, stops, freezes and signals containers, and waits for them
 version_added: 0.1.0
 author:
   - fleet.lxc contributors (@fleet-lxc)
 description:
   - Brings containers that are defined to a state, all of them at once. The job of C(lxc-start),
-    C(lxc-stop) and C(lxc-autostart).
+    C(lxc-stop), C(lxc-freeze), C(lxc-unfreeze), C(lxc-kill), C(lxc-wait) and C(lxc-autostart).
   - A stop asks the container's init to end, waits, and then kills. The result says which
     containers were killed, and why.
   - One container that fails neither hides nor stops the others. The task fails in the end, and
@@ -23,7 +23,9 @@ attributes:
   check_mode:
     support: full
     details:
-      - A container that an earlier task would only define is not defined yet, and so an error.
+      - A container that an earlier task would only define is not defined yet, and so an error. One
+        that an earlier task would only start can't be frozen or signalled, which is a warning.
+      - Nobody waits for the states of O(wait_for), since nothing happens.
   diff_mode:
     support: full
 options:
@@ -41,13 +43,46 @@ options:
       - V(stopped) stops what is running.
       - V(restarted) stops what is running and starts all of them, with their definitions as they
         are now. It is always a change.
+      - V(frozen) stops every process where it is, until V(thawed) lets it go on. The task ends when
+        the kernel says that all of them have stopped. A process that can't be stopped within
+        O(timeout), such as one that waits for a dead NFS server, is an error, and the container
+        goes on.
+      - V(thawed) lets a frozen container go on, but for processes that it has frozen itself.
+      - A container that does not run can be neither V(frozen) nor V(thawed).
+      - One of O(state), O(signal) and O(wait_for) is needed.
     type: str
-    choices: [started, stopped, restarted]
-    required: true
+    choices: [started, stopped, restarted, frozen, thawed]
+  signal:
+    description:
+      - Sends a signal to containers that run, by name, with or without C(SIG), or by number, such
+        as V(HUP), V(SIGTERM), V(RTMIN+3) or V(9). It is a change when a process got it.
+      - A frozen container gets it when it is thawed, but for V(KILL), which ends it at once where
+        cgroup v2 has frozen it.
+      - A signal that the container's init does not handle never reaches it, which is a warning;
+        only V(KILL) and V(STOP) always do.
+    type: str
+  signal_to:
+    description:
+      - Which processes get it, the container's V(init) or V(all) of them, each once.
+    type: str
+    choices: [init, all]
+    default: init
+  wait_for:
+    description:
+      - Waits until each of the containers is in one of these states, or was in one since the task
+        began, however short. Returns at once when it already is.
+      - With O(state) or O(signal) the wait begins before they are carried out.
+      - What runs is V(THAWED), and what was thawed is V(RUNNING).
+    type: list
+    elements: str
+    choices: [STOPPED, STARTING, RUNNING, STOPPING, ABORTING, FREEZING, FROZEN, THAWED]
   timeout:
     description:
       - How many seconds a stop waits for the container's init to end before it is killed.
       - A start has as long too, and 30 seconds at least.
+      - How many seconds a freeze has until the last process has stopped.
+      - How many seconds O(wait_for) waits after what O(state) or O(signal) asks for. Then it is an
+        error.
     type: int
     default: 30
   kill:
@@ -63,6 +98,7 @@ notes:
 seealso:
   - module: fleet.lxc.lxc_container
   - module: fleet.lxc.lxc_container_info
+  - module: fleet.lxc.lxc_monitor
 """
 
 EXAMPLES = r"""
@@ -78,6 +114,29 @@ EXAMPLES = r"""
       - job
     state: restarted
     timeout: 10
+
+- name: Freeze a container
+  fleet.lxc.lxc_state:
+    name: web1
+    state: frozen
+
+- name: Let it go on
+  fleet.lxc.lxc_state:
+    name: web1
+    state: thawed
+
+- name: Tell a program to read its configuration again
+  fleet.lxc.lxc_state:
+    name: web1
+    signal: HUP
+
+- name: Ask a job to end, and wait a minute for that
+  fleet.lxc.lxc_state:
+    name: job
+    signal: TERM
+    signal_to: all
+    wait_for: [STOPPED]
+    timeout: 60
 
 - name: Stop every container of this host
   fleet.lxc.lxc_state:
@@ -107,7 +166,7 @@ containers:
       type: str
       returned: always
     changed:
-      description: Whether it was started or stopped, or would be.
+      description: Whether something was done to it, or would be.
       type: bool
       returned: always
     state:
@@ -129,6 +188,19 @@ containers:
       sample: its init does not handle SIGTERM
     seconds:
       description: How long its stop took, null where there was none.
+      type: float
+      returned: always
+    signaled:
+      description: How many processes got the signal, null where none was sent.
+      type: int
+      returned: always
+    reached:
+      description: The state of O(wait_for) that it was found in, null where nobody waited.
+      type: str
+      returned: always
+      sample: STOPPED
+    waited:
+      description: After how many seconds that was, null where nobody waited.
       type: float
       returned: always
     exit:
@@ -157,17 +229,23 @@ containers:
       killed: ''
       seconds: 0.213
       exit: {code: 0}
+      signaled: null
+      reached: null
+      waited: null
 """
 
 from ansible_collections.fleet.lxc.plugins.module_utils._module.runner import run  # noqa: E402
 from ansible_collections.fleet.lxc.plugins.module_utils._module.state import (  # noqa: E402
     ARGUMENT_SPEC,
+    MUTUALLY_EXCLUSIVE,
+    REQUIRED_ONE_OF,
     handle,
 )
 
 
 def main() -> None:
-    run(ARGUMENT_SPEC, handle)
+    run(ARGUMENT_SPEC, handle, required_one_of=REQUIRED_ONE_OF,
+        mutually_exclusive=MUTUALLY_EXCLUSIVE)
 
 
 if __name__ == "__main__":

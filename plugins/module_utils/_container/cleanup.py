@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 
-from .._kernel import cgroup_tree, cgroups, mounts
+from .._kernel import cgroup_tree, cgroups, freezers, mounts
 from .._kernel.errors import LxcError
 from . import store
 
@@ -31,8 +31,8 @@ def remove_cgroups(paths: list[str], patience: float = _PATIENCE) -> LxcError | 
     deadline = time.monotonic() + patience
     for path in reversed(paths):  # v2 first: its kill reaches frozen processes
         try:
-            thaw(path)
             cgroup_tree.kill(path)
+            freezers.thaw_all(path)
         except OSError as error:
             problem = problem or LxcError.from_os("end the processes in", path, error)
     for path in paths:
@@ -41,12 +41,6 @@ def remove_cgroups(paths: list[str], patience: float = _PATIENCE) -> LxcError | 
         except LxcError as error:
             problem = problem or error
     return problem
-
-
-def thaw(path: str) -> None:
-    """SIGKILL does not reap a process that v1's freezer holds."""
-    if cgroup_tree.read(path + "/freezer.state") in ("FROZEN", "FREEZING"):
-        cgroup_tree.write(path + "/freezer.state", "THAWED")
 
 
 def finish(name: str, recorded: dict[str, Any], exit_status: dict[str, int] | None,
@@ -59,23 +53,42 @@ def finish(name: str, recorded: dict[str, Any], exit_status: dict[str, int] | No
     :returns: what could not be removed
     """
     groups = recorded.get("cgroups") or []
+    kills = announce(name, recorded, error)
     problem = remove_cgroups(groups)
-    record(name, recorded, groups if problem else [], exit_status, error)
+    record(name, recorded, groups if problem else [], exit_status, error, kills)
     return problem
 
 
+def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None = None) -> int:
+    """Say that a container is about to be cleaned up.
+
+    :param error: why its start failed
+    :returns: how many of its processes the kernel has killed for want of memory
+    """
+    if error or recorded.get("state") == "STARTING":
+        why = {"error": str(LxcError.from_dict(error))} if error else {}
+        store.event(name, "ABORTING", **why)
+    elif (recorded.get("state") != "STOPPED"
+          # A stop has said so itself; who ends without being asked stops all the same.
+          and (store.lock_holder(name) or {}).get("state") != "STOPPING"):
+        store.event(name, "STOPPING")
+    return sum(cgroup_tree.oom_kills(path) for path in recorded.get("cgroups") or [])
+
+
 def record(name: str, recorded: dict[str, Any], groups: list[str],
-           exit_status: dict[str, int] | None, error: dict[str, Any] | None = None) -> None:
+           exit_status: dict[str, int] | None, error: dict[str, Any] | None = None,
+           kills: int = 0) -> None:
     """Write down that a container is stopped, and say so.
 
     :param groups: the control groups that could not be removed
+    :param kills: what announce() has found
     """
     store.write_state(name, {
         **recorded, "state": "STOPPED", "init": None, "monitor": None, "cgroups": groups,
         "exit": exit_status, "error": error})
-    if error:
-        store.event(name, "ABORTING")
-    store.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}))
+    if recorded.get("state") != "STOPPED":  # else some control groups had stayed
+        store.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}),
+                    **({"oom_kills": kills} if kills else {}))
 
 
 def remove_empty_tree() -> None:

@@ -14,21 +14,19 @@ import shutil
 import signal
 import time
 
-from .._kernel import cgroup_tree, processes
+from .._kernel import cgroup_tree, freezers, processes
 from .._kernel.errors import LxcError
-from . import cleanup, host, launch, observe, plan, store
+from . import cleanup, host, launch, plan, store
+from .operation import TIMEOUT as TIMEOUT
+from .operation import locked, reconcile, settle
+from .signals import signal_name
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Union
+    from typing import Any
 
-    Outcome = Union[dict[str, Any], LxcError]
-    Outcomes = dict[str, Outcome]
-
-TIMEOUT = 30  # seconds
-_LOCK_TIMEOUT = 30
-_PAUSE = 0.01
+    from .operation import Outcome as Outcome
+    from .operation import Outcomes as Outcomes
 
 
 def start(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
@@ -43,7 +41,7 @@ def start(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
         launched: launch.Launch | None = None
         for name, lock in locks.items():
             try:
-                if _reconcile(name)["pid"]:
+                if reconcile(name)["pid"]:
                     outcomes[name] = {"changed": False, "warnings": []}
                     continue
                 lock.show("STARTING")
@@ -63,13 +61,13 @@ def start(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
             if problem:
                 _give_up(name, problem)
 
-    return _locked(names, run)
+    return locked(names, run)
 
 
 def _give_up(name: str, error: LxcError) -> None:
     """After a start that has failed; what can't be cleaned up now is left to the next operation."""
     try:
-        _reconcile(name, error)
+        reconcile(name, error)
     except LxcError:
         pass
 
@@ -104,7 +102,7 @@ def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outc
             try:
                 if store.read_definition(name) is None and store.read_state(name) is None:
                     store.need_definition(name)
-                status = _reconcile(name)
+                status = reconcile(name)
                 pidfd = processes.open_pidfd(status["recorded"].get("init"))
                 if pidfd is None:
                     outcomes[name] = {"changed": False}
@@ -121,7 +119,7 @@ def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outc
                 outcomes[name] = error
         _wait_for_ends(waiting, outcomes, began, timeout)
 
-    outcomes = _locked(names, run)
+    outcomes = locked(names, run)
     cleanup.remove_empty_tree()
     return outcomes
 
@@ -134,7 +132,7 @@ def _ask_to_end(name: str, status: dict[str, Any]) -> str:
     definition = store.read_definition(name) or {}
     pid = status["pid"]
     number = halt_signal(definition, pid)
-    if status["state"] == "FROZEN":
+    if status["state"] in (freezers.FROZEN, freezers.FREEZING):
         return "it is frozen"
     if not processes.catches(pid, number):
         return "its init does not handle %s" % signal_name(number)
@@ -161,18 +159,10 @@ def halt_signal(definition: dict[str, Any], pid: int) -> int:
     return int(signal.SIGTERM)
 
 
-def signal_name(number: int) -> str:
-    """SIGTERM, or SIGRTMIN+3."""
-    if number >= signal.SIGRTMIN:
-        return "SIGRTMIN+%d" % (number - signal.SIGRTMIN)
-    return signal.Signals(number).name
-
-
 def _end(pidfd: int, recorded: dict[str, Any]) -> None:
-    for path in recorded.get("cgroups") or []:
-        cleanup.thaw(path)
     processes.send_signal(pidfd, signal.SIGKILL)
     for path in recorded.get("cgroups") or []:
+        freezers.thaw_all(path)
         if os.path.exists(path + "/cgroup.kill"):
             cgroup_tree.kill(path)  # reaches what v2 has frozen
 
@@ -207,7 +197,7 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
     for name, seconds in ended.items():
         outcome = outcomes[name]
         try:
-            status = _settle(name, time.monotonic() + 15)
+            status = settle(name, time.monotonic() + 15)
             if isinstance(outcome, dict):
                 outcome["exit"] = status["exit"]
                 outcome["seconds"] = seconds
@@ -241,7 +231,7 @@ def destroy(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
             try:
                 there = os.path.lexists(store.folder(name))
                 there |= store.read_state(name) is not None
-                status = _reconcile(name)
+                status = reconcile(name)
                 if status["recorded"].get("cgroups"):
                     problem = cleanup.finish(name, status["recorded"], None)
                     if problem:
@@ -254,7 +244,7 @@ def destroy(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
     running = [n for n in names if os.path.lexists(store.run_folder(n) + "/state.json")]
     stopped = stop(running, timeout, kill=True)
     failed: Outcomes = {n: o for n, o in stopped.items() if isinstance(o, LxcError)}
-    outcomes = {**_locked([n for n in names if n not in failed], run), **failed}
+    outcomes = {**locked([n for n in names if n not in failed], run), **failed}
     cleanup.remove_empty_tree()
     return outcomes
 
@@ -270,71 +260,3 @@ def _remove_folders(name: str) -> None:
             pass
         except OSError as error:
             raise LxcError.from_os("remove", path, error) from error
-
-
-def _reconcile(name: str, error: LxcError | None = None) -> dict[str, Any]:
-    """Finish what a process that died has left behind. The container's lock is held.
-
-    :param error: of a start that has just failed
-    :returns: the container's status after that
-    """
-    status = _settle(name, time.monotonic() + 15)
-    recorded = status["recorded"]
-    if recorded and not status["pid"] and (recorded.get("state") != "STOPPED"
-                                           or recorded.get("cgroups")):
-        problem = cleanup.finish(name, recorded, None, error.to_dict() if error else None)
-        if problem:
-            raise problem
-        status = observe.status(name)
-    return status
-
-
-def _settle(name: str, deadline: float) -> dict[str, Any]:
-    """The status, once a monitor whose init has ended has cleaned up; it writes the state."""
-    while True:
-        status = observe.status(name)
-        if status["pid"] or not (status["monitor_pid"] or store.monitor_is_alive(name)):
-            break
-        if time.monotonic() > deadline:
-            raise LxcError("wait for the monitor of", name, errno.ETIMEDOUT,
-                           "It is process %d." % status["monitor_pid"],
-                           "it has not cleaned up after its container")
-        time.sleep(_PAUSE)
-    status = observe.status(name)
-    recorded = status["recorded"]
-    if recorded and not status["pid"] and recorded.get("state") == "RUNNING":
-        problem = cleanup.finish(name, recorded, None)  # its monitor was killed
-        if problem:
-            raise problem
-        status = observe.status(name)
-    return status
-
-
-def _locked(names: list[str], run: Callable[[dict[str, store.Lock], Outcomes], None]
-            ) -> Outcomes:
-    """Do something with the locks of all that can be locked held, always in the same order."""
-    outcomes: Outcomes = {}
-    locks: dict[str, store.Lock] = {}
-    try:
-        for name in sorted(set(names)):
-            try:
-                locks[name] = store.Lock(name, _LOCK_TIMEOUT)
-            except LxcError as error:
-                outcomes[name] = error
-        if locks:
-            run(locks, outcomes)
-    finally:
-        for name, lock in locks.items():
-            lock.release()
-            _forget_empty(name)
-    return {name: outcomes[name] for name in names}
-
-
-def _forget_empty(name: str) -> None:
-    """A lock of what does not exist leaves no folder."""
-    path = store.run_folder(name)
-    try:
-        if os.listdir(path) == ["lock"] and not os.path.exists(store.folder(name)):
-            shutil.rmtree(path, ignore_errors=True)
-    except FileNotFoundError:
-        pass

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from .._kernel import cgroup_tree, processes
+from .._kernel import cgroup_tree, freezers, processes
 from . import store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -28,23 +28,14 @@ def status(name: str) -> dict[str, Any]:
         found["monitor_pid"] = monitor["pid"]
     if init and processes.is_alive(init):
         found["pid"] = init["pid"]
-        found["state"] = "FROZEN" if frozen(recorded.get("cgroups") or []) else "RUNNING"
+        freezer = freezers.state(recorded.get("cgroups") or [])
+        found["state"] = "RUNNING" if freezer == freezers.THAWED else freezer
     holder = store.lock_holder(name)
     if holder and holder.get("state"):
         found["state"] = holder["state"]
     elif recorded.get("state") == "RUNNING" and not found["pid"] and found["monitor_pid"]:
         found["state"] = "STOPPING"  # its init has just ended, and the monitor cleans up
     return found
-
-
-def frozen(cgroups: list[str]) -> bool:
-    """Whether one of the folders is frozen, by v2's or v1's freezer."""
-    for path in cgroups:
-        if "frozen 1" in (cgroup_tree.read(path + "/cgroup.events") or ""):
-            return True
-        if cgroup_tree.read(path + "/freezer.state") in ("FROZEN", "FREEZING"):
-            return True
-    return False
 
 
 def container_pids(recorded: dict[str, Any]) -> list[int]:

@@ -15,7 +15,7 @@ from . import store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # So that AnsiballZ packs them, with all that they import.
-    from . import event_stream, launcher  # noqa: F401
+    from . import event_stream, freezer, launcher, wait  # noqa: F401
 
 RUNTIME = store.STATE + "/runtime"
 PROGRAM = "fleet-lxc"
@@ -23,12 +23,12 @@ PROGRAM = "fleet-lxc"
 FILES = {
     "_kernel": (
         "__init__", "addresses", "capabilities", "cgroup_tree", "cgroups", "device_filter",
-        "errors", "idmaps", "mounts", "names", "netlink", "netlink_facts", "netlink_socket",
-        "processes", "seccomp", "syscalls"),
+        "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
+        "netlink_socket", "processes", "seccomp", "syscalls"),
     "_container": (
-        "__init__", "cgroup_values", "cleanup", "defaults", "event_stream", "events", "host",
-        "init", "launch", "launcher", "lifecycle", "monitor", "network", "observe", "plan",
-        "runtime", "starter", "store"),
+        "__init__", "cgroup_values", "cleanup", "defaults", "event_stream", "events",
+        "freezer", "host", "init", "launch", "launcher", "lifecycle", "monitor", "network",
+        "observe", "operation", "plan", "runtime", "signals", "starter", "store", "wait"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".

@@ -77,6 +77,25 @@ def pids(path: str) -> list[int]:
     return found
 
 
+def oom_kills(path: str) -> int:
+    """How many processes in the folder and below it the kernel has killed for want of memory.
+
+    v2's memory.events counts what is below, too; v1's memory.oom_control does not.
+    """
+    found = read(path + "/memory.events")
+    if found is not None:
+        return _counter(found)
+    if not os.path.exists(path + "/memory.oom_control"):
+        return 0
+    return sum(_counter(read(folder + "/memory.oom_control") or "")
+               for folder, _names, _files in os.walk(path))
+
+
+def _counter(text: str) -> int:
+    words = text.split()
+    return int(words[words.index("oom_kill") + 1]) if "oom_kill" in words else 0
+
+
 def kill(path: str) -> None:
     """SIGKILL for every process in the folder and below it; frozen ones die when thawed."""
     try:

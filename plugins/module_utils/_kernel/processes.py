@@ -77,16 +77,21 @@ def open_pidfd(who: dict[str, Any] | None) -> int | None:
     """
     if not who or not who.get("pid"):
         return None
+    pidfd = try_pidfd(int(who["pid"]))
+    if pidfd is None or is_alive(who):
+        return pidfd
+    os.close(pidfd)
+    return None
+
+
+def try_pidfd(pid: int) -> int | None:
+    """A pidfd of whatever has that pid now, None where nothing has."""
     try:
-        pidfd = syscalls.pidfd_open(int(who["pid"]))
+        return syscalls.pidfd_open(pid)
     except OSError as error:
         if error.errno in (errno.ESRCH, errno.EINVAL):
             return None
         raise
-    if is_alive(who):
-        return pidfd
-    os.close(pidfd)
-    return None
 
 
 def send_signal(pidfd: int, number: int) -> bool:
