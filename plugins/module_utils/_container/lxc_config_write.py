@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A definition as options, and as an LXC configuration file. Both lead back to it."""
+from __future__ import annotations
+
+import json
+
+from .._kernel.errors import LxcError
+from .lxc_config_map import OWN_OPTIONS, ROWS, is_default, to_options
+from .lxc_config_parse import OWN, parse, strip_quotes
+from .spec import OPTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .lxc_config_map import Row
+
+
+def options_of(definition: dict[str, Any]) -> dict[str, Any]:
+    """What differs from a new container's defaults, as lxc_container takes it.
+
+    make_definition() of these, for a container that is not there yet, is the definition.
+    """
+    return {option: _BACK.get(option, _plain)(definition[option])
+            for option in OPTIONS if option in definition and not is_default(option, definition)}
+
+
+def lxc_config(definition: dict[str, Any]) -> str:
+    """The definition as a file with today's keys.
+
+    What LXC has no key for is written as fleet.OPTION = JSON, which LXC passes over.
+    """
+    lines = ["# Container %s of the collection fleet.lxc" % definition["name"]]
+    written: set[str] = set()
+    for row in ROWS:
+        changed = [option for option in row.options
+                   if option in definition and not is_default(option, definition)]
+        if not changed or not set(row.options) <= set(OPTIONS):
+            continue
+        made = ["lxc.%s = %s" % (key, _quoted(value)) for key, value in row.write(definition)]
+        if _reads_back(row, made, definition):
+            lines += made
+            written |= set(changed)
+    rest = {option: value for option, value in options_of(definition).items()
+            if option not in written}
+    lines += ["%s.%s = %s" % (OWN, option, json.dumps(value)) for option, value in rest.items()]
+    return "\n".join(lines) + "\n"
+
+
+def unwritten(definition: dict[str, Any]) -> list[str]:
+    """Options that the file has in this collection's own lines though LXC has a key for them."""
+    prefix = OWN + "."
+    names = [line[len(prefix):].partition(" ")[0] for line in lxc_config(definition).split("\n")
+             if line.startswith(prefix)]
+    return [name for name in names if name not in OWN_OPTIONS]
+
+
+def _quoted(value: str) -> str:
+    """In quotes where the reader would take something off the value."""
+    if value and strip_quotes(value.strip(" \t")) == value:
+        return value
+    return '"%s"' % value
+
+
+def _reads_back(row: Row, lines: list[str], definition: dict[str, Any]) -> bool:
+    """Whether the lines say just what the definition has."""
+    if any(letter in line for line in lines for letter in "\n\r\0"):
+        return False
+    try:
+        found, _warnings = to_options(parse("", "\n".join(lines).encode()), definition["name"])
+        for option in row.options:
+            value = found.get(option)
+            checked = OPTIONS[option].default if value is None else OPTIONS[option].check(value)
+            if checked != definition[option]:
+                return False
+    except (LxcError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _plain(value: Any) -> Any:
+    """Without the fields of items that are not set."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [{key: field for key, field in item.items() if field is not None}
+                for item in value]
+    return value
+
+
+def _limits(value: dict[str, list[int]]) -> dict[str, str]:
+    return {name: ":".join("unlimited" if n == -1 else str(n) for n in pair)
+            for name, pair in value.items()}
+
+
+def _idmap(value: dict[str, Any]) -> list[str]:
+    if "uid" not in value:
+        return ["%d:%d" % (value["first"], value["size"])]
+    return ["%s %d %d %d" % (letter, *entry) for letter, kind in (("u", "uid"), ("g", "gid"))
+            for entry in value[kind]]
+
+
+_BACK: dict[str, Callable[[Any], Any]] = {"rlimits": _limits, "idmap": _idmap}
