@@ -19,11 +19,11 @@ import signal
 import socket
 import stat
 import struct
-import sys
 import termios
 
 from .._kernel import capabilities, mounts, syscalls
 from .._kernel.errors import LxcError
+from . import program
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         _loopback_up()
     console = _build(plan, root, link, step)
     step[:] = "enter", "the root file system"
-    _forget_imports()
+    program.forget_imports()
     syscalls.pivot_root(".", ".")
     syscalls.umount2(".", syscalls.MNT_DETACH)
     os.chdir("/")
@@ -99,22 +99,18 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     step[:] = "change into the folder", plan["cwd"]
     os.chdir(plan["cwd"])
     os.getcwd()  # ENOENT where it is outside of the root (CVE-2024-21626)
-    program = _find_program(plan["argv"][0], plan["environment"].get("PATH", ""))
+    path = program.find(plan["argv"][0], plan["environment"].get("PATH", ""))
     if plan["rlimits"]:
         link.send(b"limits")
         if link.recv(16) != b"go":
             os._exit(127)
     syscalls.close_range(3, cloexec=True)
-    for number in range(1, 65):  # SIG_IGN survives exec, and Python ignores two of them
-        try:
-            _signal.signal(number, _signal.SIG_DFL)
-        except (OSError, ValueError):
-            pass
+    program.default_signals()
     _give_up_rights(plan, step)
-    step[:] = "run", program
+    step[:] = "run", path
     link.send(b"exec")
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)  # it outlives a monitor that is killed
-    os.execve(program, plan["argv"], plan["environment"])
+    os.execve(path, plan["argv"], plan["environment"])
 
 
 def _die_with_the_monitor() -> None:
@@ -278,46 +274,14 @@ def _open_if_there(root: int, path: str) -> int | None:
         return None
 
 
-def _forget_imports() -> None:
-    """After pivot_root an import would run the container's Python (a decimal.py there did)."""
-    sys.meta_path[:] = []
-    sys.path[:] = []
-    sys.path_hooks[:] = []
-    sys.path_importer_cache.clear()
-
-
-def _find_program(name: str, path: str) -> str:
-    """The absolute path of argv[0], as execvp(3) finds it.
-
-    :raises LxcError: when there is none, or it can't be run
-    """
-    candidates = [name] if "/" in name else [folder.rstrip("/") + "/" + name
-                                             for folder in path.split(":") if folder]
-    refused = None
-    for candidate in candidates:
-        try:
-            mode = os.stat(candidate).st_mode
-        except OSError:
-            continue
-        if stat.S_ISREG(mode) and mode & 0o111:
-            return candidate
-        refused = candidate
-    if refused is not None:
-        raise LxcError("run", refused, errno.EACCES, "chmod +x it, or name another 'command'.",
-                       "in the container it is not an executable file")
-    raise LxcError("run", name, errno.ENOENT,
-                   "Name a program of the container in 'command', with its whole path.",
-                   "the container has no such program")
-
-
 def _give_up_rights(plan: dict[str, Any], step: list[str]) -> None:
     """Seccomp comes first where no_new_privs is off: it needs CAP_SYS_ADMIN then."""
-    program = bytes.fromhex(plan["seccomp"]) if plan["seccomp"] else None
+    seccomp = bytes.fromhex(plan["seccomp"]) if plan["seccomp"] else None
     if plan["no_new_privs"]:
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-    elif program:
+    elif seccomp:
         step[:] = "set", "the seccomp filter"
-        syscalls.seccomp_set_filter(program)
+        syscalls.seccomp_set_filter(seccomp)
     step[:] = "limit capabilities of", plan["name"]
     capabilities.limit_bounding_set(plan["capabilities"])
     if plan["uid"] or plan["gid"]:
@@ -326,6 +290,6 @@ def _give_up_rights(plan: dict[str, Any], step: list[str]) -> None:
         os.setresgid(plan["gid"], plan["gid"], plan["gid"])
         os.setresuid(plan["uid"], plan["uid"], plan["uid"])
     capabilities.limit(plan["capabilities"])
-    if plan["no_new_privs"] and program:
+    if plan["no_new_privs"] and seccomp:
         step[:] = "set", "the seccomp filter"
-        syscalls.seccomp_set_filter(program)
+        syscalls.seccomp_set_filter(seccomp)

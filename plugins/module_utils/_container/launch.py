@@ -8,10 +8,8 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 
-from .._kernel import mounts
 from .._kernel.errors import LxcError
 from . import runtime
 
@@ -40,7 +38,7 @@ class Launch:
         self._log = os.memfd_create("fleet-lxc launcher")
         binary = -1
         try:
-            binary = _read_only_interpreter()
+            binary = runtime.read_only_interpreter()
             self._pid = _spawn(python, program, binary, to_read, answer_end, self._log, keep)
         except LxcError:
             for fd in (self._requests, self._answers, self._log):
@@ -102,21 +100,6 @@ def _pyroute2_place() -> str | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     return os.path.dirname(list(spec.submodule_search_locations)[0])
-
-
-def _read_only_interpreter() -> int:
-    """This interpreter on a read-only mount of its own.
-
-    A privileged container's root could write to the interpreter through /proc/PID/exe of whoever
-    enters the container (CVE-2019-5736); through this mount it can't.
-    """
-    fd = os.open("/proc/self/exe", os.O_PATH | os.O_CLOEXEC)
-    try:
-        return mounts.bind(fd, "", ["ro"], recursive=False)
-    except OSError as error:
-        raise LxcError.from_os("bind read-only", sys.executable, error) from error
-    finally:
-        os.close(fd)
 
 
 def _spawn(python: str, program: str, binary: int, stdin: int, stdout: int, stderr: int,

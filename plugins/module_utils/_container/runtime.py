@@ -9,13 +9,14 @@ import os
 import pkgutil
 import tempfile
 
+from .._kernel import mounts
 from .._kernel.errors import LxcError
 from . import store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # So that AnsiballZ packs them, with all that they import.
-    from . import event_stream, freezer, launcher, wait  # noqa: F401
+    from . import attach_command, event_stream, freezer, launcher, wait  # noqa: F401
 
 RUNTIME = store.STATE + "/runtime"
 PROGRAM = "fleet-lxc"
@@ -26,16 +27,25 @@ FILES = {
         "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
         "netlink_socket", "processes", "seccomp", "syscalls"),
     "_container": (
-        "__init__", "cgroup_values", "cleanup", "defaults", "event_stream", "events",
-        "freezer", "host", "init", "launch", "launcher", "lifecycle", "monitor", "network",
-        "observe", "operation", "plan", "runtime", "signals", "starter", "store", "wait"),
+        "__init__", "attach", "attach_command", "cgroup_values", "cleanup", "defaults", "entry",
+        "event_stream", "events", "exchange", "freezer", "host", "init", "launch", "launcher",
+        "lifecycle", "monitor", "network", "observe", "operation", "plan", "program", "runtime",
+        "signals", "starter", "store", "target", "users", "wait"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".
 import sys
 sys.path.insert(0, __file__.rpartition("/")[0])
-from fleet_lxc._container.launcher import main
-main(sys.argv[1:])
+word = sys.argv[1] if len(sys.argv) > 1 else ""
+if word == "attach":
+    from fleet_lxc._container.attach_command import main
+    main(sys.argv[2:])
+elif word == "enter":
+    from fleet_lxc._container.attach import enter
+    enter()
+else:
+    from fleet_lxc._container.launcher import main
+    main(sys.argv[1:])
 """
 
 
@@ -61,6 +71,21 @@ def ensure() -> str:
     if not os.path.exists("%s/%s" % (folder, PROGRAM)):
         _write(folder, sources)
     return "%s/%s" % (folder, PROGRAM)
+
+
+def read_only_interpreter() -> int:
+    """This interpreter on a read-only mount of its own, to be run as /proc/self/fd/N.
+
+    A privileged container's root could write to the interpreter through /proc/PID/exe of whoever
+    enters the container (CVE-2019-5736); through this mount it can't.
+    """
+    fd = os.open("/proc/self/exe", os.O_PATH | os.O_CLOEXEC)
+    try:
+        return mounts.bind(fd, "", ["ro"], recursive=False)
+    except OSError as error:
+        raise LxcError.from_os("bind read-only", os.readlink("/proc/self/exe"), error) from error
+    finally:
+        os.close(fd)
 
 
 def _write(folder: str, sources: dict[str, bytes]) -> None:

@@ -1,0 +1,388 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``fleet-lxc attach``: a program in a container, from a host's command line.
+
+Between the caller's descriptors and the program there are always pipes, or a terminal of the
+container's own: a program that gets the host's terminal can type on it (TIOCSTI).
+"""
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import struct
+import termios
+
+from .._kernel.errors import LxcError
+from . import attach, exchange
+from .entry import Command
+from .target import Target, resize
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+USAGE = """\
+usage: fleet-lxc attach [option]... NAME[,NAME]... [--] [COMMAND [ARGUMENT]...]
+Run COMMAND, or the user's shell, in running containers.
+  --user USER        name or number inside the container
+  --group GROUP      instead of the user's own
+  --groups G[,G]...  instead of the other groups of the user; "" for none
+  --cwd FOLDER       working directory
+  --env NAME=VALUE   a variable, any number of times
+  --keep-env         hand on the caller's variables
+  --timeout SECONDS  then kill the command and what it started
+  --tty, --no-tty    with a terminal, or without; by default with one where there is one
+Ends as the command does, 128 and the number of a signal that ended it; 127 and 126 for a command
+that is not there or can't be run, 125 for everything else that went wrong.
+"""
+_CHUNK = 1 << 16
+_WITH_VALUE = ("--user", "--group", "--groups", "--cwd", "--env", "--timeout")
+
+
+class Options:
+    """What the command line says."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.names: list[str] = []
+        self.terminal: bool | None = None
+        self.timeout: float | None = None
+        self.command = Command([])
+        rest = list(arguments)
+        while rest and rest[0].startswith("-") and rest[0] != "--":
+            word, equals, value = rest.pop(0).partition("=")
+            if word in _WITH_VALUE:
+                if not equals:
+                    if not rest:
+                        raise _misused("%s needs a value" % word)
+                    value = rest.pop(0)
+                self._set(word, value)
+            elif equals:
+                raise _misused("%s takes no value" % word)
+            else:
+                self._switch(word)
+        if rest and rest[0] != "--":
+            self.names = rest.pop(0).split(",")
+        if not self.names:
+            raise _misused("the container's name is missing")
+        if rest and rest[0] == "--":
+            del rest[0]
+        self.command.argv = rest
+
+    def _set(self, word: str, value: str) -> None:
+        if word == "--env":
+            name, equals, text = value.partition("=")
+            if not name or not equals:
+                raise _misused("--env takes NAME=VALUE")
+            self.command.environment[name] = text
+        elif word == "--groups":
+            self.command.groups = [name for name in value.split(",") if name]
+        elif word == "--timeout":
+            try:
+                self.timeout = float(value)
+            except ValueError:
+                raise _misused("--timeout takes seconds") from None
+        else:
+            setattr(self.command, word[2:], value)
+
+    def _switch(self, word: str) -> None:
+        if word == "--keep-env":
+            self.command.keep = dict(os.environ)
+        elif word == "--tty":
+            self.terminal = True
+        elif word == "--no-tty":
+            self.terminal = False
+        else:
+            raise _misused("there is no option %s" % word)
+
+
+def _misused(detail: str) -> LxcError:
+    return LxcError("read the command line", detail=detail, hint="See fleet-lxc attach --help.")
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Carry it out, and end this process as the command ended."""
+    code = 125
+    try:
+        if arguments[:1] in (["--help"], ["-h"]):
+            _write(1, USAGE.encode())
+            code = 0
+        else:
+            options = Options(arguments)
+            code = _one(options) if len(options.names) == 1 else _many(options)
+    except LxcError as error:
+        code = _explain(error)
+    except OSError as error:
+        code = _explain(LxcError.from_os("attach", "", error))
+    finally:
+        os._exit(code)
+
+
+def _explain(error: LxcError) -> int:
+    try:
+        _write(2, b"fleet-lxc: %s\n" % os.fsencode(str(error)))
+    except OSError:
+        pass
+    if error.doing == "run":
+        return {errno.ENOENT: 127, errno.EACCES: 126}.get(error.errno or 0, 126)
+    return 125
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view):]
+
+
+def _many(options: Options) -> int:
+    """One after the other's output, each line with the container's name before it."""
+    parallel = 4 * (os.cpu_count() or 1)
+    jobs = {name: Command(**options.command.to_dict()) for name in options.names}
+    code = 0
+    for name, outcome in exchange.run(jobs, timeout=options.timeout, parallel=parallel).items():
+        if isinstance(outcome, LxcError):
+            code = code or _explain(outcome)
+            continue
+        code = code or outcome.rc
+        for fd, data in ((1, outcome.stdout), (2, outcome.stderr)):
+            mark = name.encode() + b": "
+            _write(fd, b"".join(mark + line + b"\n" for line in data.splitlines()))
+    return code
+
+
+def _one(options: Options) -> int:
+    terminal = options.terminal
+    if terminal is None:
+        terminal = os.isatty(0) and os.isatty(1)
+    options.command.killable = options.timeout is not None
+    target = Target(options.names[0])
+    relay: _Pipes | _Terminal
+    relay = _Terminal(target, options.command) if terminal else _Pipes(target, options.command)
+    target.close()
+    with relay:
+        return relay.run(options.timeout)
+
+
+class _Relay:
+    """Data to and from one program until it ends."""
+
+    def __init__(self, attached: attach.Attached) -> None:
+        self._attached = attached
+        self._loop = exchange.Loop()
+        self._gone = False
+        self._pending = b""
+        self._to = -1       # where to write what the caller gives
+        self._from: dict[int, int] = {}  # the program's output, and where it goes
+        for number in attach.FORWARDED:
+            signal.signal(number, attach.forwarder(attached.pidfd))
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._loop.add(attached.pidfd, select.POLLIN, self._on_end)
+
+    def __enter__(self) -> _Relay:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """What was changed for the time of the relay."""
+
+    def run(self, timeout: float | None) -> int:
+        """:returns: the program's code"""
+        import time
+
+        self._wait_for_the_start()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._gone:
+            self._loop.once(deadline)
+            if deadline is not None and time.monotonic() >= deadline and not self._gone:
+                self._attached.kill()
+                deadline = None
+        for source, to in list(self._from.items()):
+            try:
+                _write(to, exchange.read_available(source))
+            except OSError:
+                pass  # nobody reads it, or a terminal whose other end is closed
+        return self._attached.reap()
+
+    def _wait_for_the_start(self) -> None:
+        said = b""
+        while True:
+            data = os.read(self._attached.status, _CHUNK)
+            if not data:
+                break
+            said += data
+        error = attach.started(self._attached.name, said)
+        if error:
+            raise error
+
+    def _connect(self, to: int, sources: dict[int, int]) -> None:
+        self._to, self._from = to, sources
+        os.set_blocking(to, False)
+        for source in sources:
+            self._loop.add(source, select.POLLIN, self._reader(source))
+        self._listen()
+
+    def _listen(self) -> None:
+        try:
+            self._loop.add(0, select.POLLIN, self._on_input)
+        except OSError:  # standard input is closed
+            self._end_of_input()
+
+    def _on_end(self) -> None:
+        self._loop.remove(self._attached.pidfd)
+        self._gone = True
+
+    def _reader(self, source: int) -> exchange.Handler:
+        def read() -> None:
+            try:
+                data = os.read(source, _CHUNK)
+                if data:
+                    _write(self._from[source], data)
+                    return
+            except OSError:
+                pass  # the caller reads no more: neither do we, and the program gets SIGPIPE
+            self._loop.remove(source)
+            del self._from[source]
+            if source != self._to:
+                os.close(source)
+        return read
+
+    def _on_input(self) -> None:
+        try:
+            self._pending = os.read(0, _CHUNK)
+        except OSError:
+            self._pending = b""
+        if self._pending:
+            self._send()
+        else:
+            self._loop.remove(0)
+            self._end_of_input()
+
+    def _send(self) -> None:
+        """Write what there is; what does not fit waits, and the input with it."""
+        try:
+            self._pending = self._pending[os.write(self._to, self._pending):]
+        except BlockingIOError:
+            pass
+        except OSError:  # the program reads no more
+            self._pending = b""
+            self._loop.remove(0)
+            self._stop_sending()
+            return
+        if self._pending:
+            self._loop.remove(0)
+            self._wait_to_send()
+        else:
+            self._stop_waiting()
+
+    def _wait_to_send(self) -> None:
+        raise NotImplementedError
+
+    def _stop_waiting(self) -> None:
+        raise NotImplementedError
+
+    def _stop_sending(self) -> None:
+        raise NotImplementedError
+
+    def _end_of_input(self) -> None:
+        self._stop_sending()
+
+
+class _Pipes(_Relay):
+    """Standard input, output and error, each through a pipe."""
+
+    def __init__(self, target: Target, command: Command) -> None:
+        pipes = [os.pipe(), os.pipe(), os.pipe()]
+        inner = (pipes[0][0], pipes[1][1], pipes[2][1])
+        super().__init__(attach.spawn(target, command, inner))
+        for fd in inner:
+            os.close(fd)
+        self._waiting = False
+        self._connect(pipes[0][1], {pipes[1][0]: 1, pipes[2][0]: 2})
+
+    def _wait_to_send(self) -> None:
+        if not self._waiting:
+            self._loop.add(self._to, select.POLLOUT, self._send)
+            self._waiting = True
+
+    def _stop_waiting(self) -> None:
+        if self._waiting:
+            self._loop.remove(self._to)
+            self._waiting = False
+            self._listen()
+
+    def _stop_sending(self) -> None:
+        self._stop_waiting_only()
+        os.close(self._to)
+        self._to = -1
+
+    def _stop_waiting_only(self) -> None:
+        if self._waiting:
+            self._loop.remove(self._to)
+            self._waiting = False
+
+
+class _Terminal(_Relay):
+    """A terminal of the container's own; the caller's, where there is one, only passes keys."""
+
+    def __init__(self, target: Target, command: Command) -> None:
+        command.terminal = True
+        command.environment.setdefault("TERM", os.environ.get("TERM") or "linux")
+        outer, inner = target.terminal(*_size())
+        super().__init__(attach.spawn(target, command, (inner, inner, inner)))
+        os.close(inner)
+        self._saved: list[Any] | None = termios.tcgetattr(0) if os.isatty(0) else None
+        self._connect(outer, {outer: 1})
+
+    def __enter__(self) -> _Relay:
+        if self._saved:
+            signal.signal(signal.SIGWINCH, self._on_resize)
+            raw = list(self._saved)
+            # cfmakeraw(3)
+            raw[0] &= ~(termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
+                        | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON)
+            raw[1] &= ~termios.OPOST
+            raw[2] = (raw[2] & ~(termios.CSIZE | termios.PARENB)) | termios.CS8
+            raw[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG
+                        | termios.IEXTEN)
+            termios.tcsetattr(0, termios.TCSAFLUSH, raw)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._saved:
+            termios.tcsetattr(0, termios.TCSAFLUSH, self._saved)
+
+    def _on_resize(self, _number: int, _frame: Any) -> None:
+        resize(self._to, *_size())
+
+    def _wait_to_send(self) -> None:
+        """Its one descriptor waits to be read as well, so what does not fit is written now."""
+        os.set_blocking(self._to, True)
+        _write(self._to, self._pending)
+        os.set_blocking(self._to, False)
+        self._pending = b""
+        self._listen()
+
+    def _stop_waiting(self) -> None:
+        """There is no waiting."""
+
+    def _stop_sending(self) -> None:
+        """Its one descriptor stays open for what comes back."""
+
+    def _end_of_input(self) -> None:
+        try:
+            os.write(self._to, b"\x04")  # VEOF: a terminal has no other end of file
+        except OSError:
+            pass
+
+
+def _size() -> tuple[int, int]:
+    """Rows and columns of the caller's terminal."""
+    import fcntl
+
+    try:
+        data = fcntl.ioctl(0, termios.TIOCGWINSZ, b"\0" * 8)
+    except OSError:
+        return 24, 80
+    rows, columns = struct.unpack("HHHH", data)[:2]
+    return rows or 24, columns or 80

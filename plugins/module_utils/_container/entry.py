@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From fork to exec, into a running container: with the rights of its init and no more.
+
+Nothing of the container's root file system may run here: this is Python with the host's root
+rights until the very end. So nothing is imported after setns(2).
+"""
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
+import errno
+import fcntl
+import json
+import os
+import signal
+import stat
+import termios
+
+from .._kernel import capabilities, syscalls
+from .._kernel.errors import LxcError
+from . import program, users
+from .target import DOING
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from .target import Target
+
+
+class Command:
+    """What to run, and as whom. Everything else is as the container's init has it.
+
+    :param argv: the program, found by PATH where it has no slash, and its arguments; the user's
+        shell when empty
+    :param environment: variables beside those of the container
+    :param keep: variables of the caller that stay, below ``environment``
+    :param cwd: the working directory, None for that of the definition
+    :param user: name or number inside; None for the definition's ``uid``
+    :param group: name or number inside; None for the user's own
+    :param groups: the other groups; None for those that list the user
+    :param killable: whether kill() has to reach everything that the program starts
+    :param terminal: whether standard input is a terminal to take as the controlling one
+    """
+
+    __slots__ = ("argv", "environment", "keep", "cwd", "user", "group", "groups", "killable",
+                 "terminal")
+
+    def __init__(self, argv: list[str], environment: dict[str, str] | None = None,
+                 keep: dict[str, str] | None = None, cwd: str | None = None,
+                 user: str | None = None, group: str | None = None,
+                 groups: list[str] | None = None, killable: bool = False,
+                 terminal: bool = False) -> None:
+        self.argv = argv
+        self.environment = environment or {}
+        self.keep = keep or {}
+        self.cwd = cwd
+        self.user = user
+        self.group = group
+        self.groups = groups
+        self.killable = killable
+        self.terminal = terminal
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON, for an interpreter of its own."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def run(target: Target, command: Command, stdio: tuple[int, int, int], status: int,
+         v1: list[str]) -> NoReturn:
+    """In the child: become the program, or say why not."""
+    step = [DOING, target.name]
+    try:
+        _become(target, command, stdio, status, v1, step)
+    except LxcError as error:
+        tell(status, error)
+    except OSError as error:
+        tell(status, LxcError.from_os(step[0], step[1], error))
+    except BaseException as error:
+        tell(status, LxcError(step[0], step[1], detail=repr(error)))
+    finally:
+        os._exit(127)
+
+
+def tell(status: int, error: LxcError) -> None:
+    os.write(status, b"\n" + json.dumps(error.to_dict()).encode())
+
+
+def _become(target: Target, command: Command, stdio: tuple[int, int, int], status: int,
+            v1: list[str], step: list[str]) -> None:
+    """:param step: kept up to date with what is being done, to which thing"""
+    plan = target.plan
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    os.setsid()
+    for fd, source in enumerate(stdio):
+        os.dup2(source, fd)
+    _close_all_but(status, target.pidfd, target.proc)
+    for path in v1:
+        step[:] = "enter control group", path
+        # "0" is the writer; through cgroup.procs this takes 10 ms.
+        fd = os.open(path + "/tasks", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(fd, b"0")
+        os.close(fd)
+    root = target.root()
+    step[:] = "look up users of", target.name
+    account = users.resolve(
+        users.read(root, "etc/passwd"),
+        users.read(root, "etc/group") if command.user or command.group or command.groups else "",
+        command.user, command.group, command.groups, (plan["uid"], plan["gid"]))
+    os.close(root)
+    _own_stdio(target, account)
+    label, profile = _security_label(target)
+    if plan["rlimits"]:
+        _limit_resources(plan["rlimits"], step)
+    step[:] = "enter the namespaces of", target.name
+    syscalls.setns(target.pidfd, target.flags)
+    program.forget_imports()
+    if target.flags & syscalls.CLONE_NEWUSER:
+        step[:] = "become root of the user namespace of", target.name
+        os.setgroups([])
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        _hide()
+    syscalls.new_session_keyring()
+    if command.terminal:
+        step[:] = "take the terminal of", target.name
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.umask(0o022)
+    cwd = command.cwd or plan["cwd"]
+    step[:] = "change into the folder", cwd
+    os.chdir(cwd)
+    os.getcwd()  # ENOENT where it is outside of the root (CVE-2024-21626)
+    environment = {**plan["environment"], **command.keep, "HOME": account.home,
+                   "SHELL": account.shell, **command.environment}
+    if account.name:
+        environment["USER"] = environment["LOGNAME"] = account.name
+        environment.update(command.environment)
+    argv = command.argv or [account.shell]
+    path = program.find(argv[0], environment.get("PATH", ""))
+    syscalls.close_range(3, cloexec=True)
+    program.default_signals()
+    _give_up_rights(target, account, step)
+    if label >= 0:
+        step[:] = "take the security label of", target.name
+        os.write(label, profile)
+    step[:] = "run", path
+    os.write(status, b"exec")
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)  # the program outlives who started it
+    os.execve(path, argv, environment)
+
+
+def _close_all_but(*kept: int) -> None:
+    first = 3
+    for fd in sorted(kept):
+        if fd > first:
+            syscalls.close_range(first, fd - 1)
+        first = max(first, fd + 1)
+    syscalls.close_range(first)
+
+
+def _hide() -> None:
+    """set*id can make this process one that others may look into, and forgets the parent's
+    death."""
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _own_stdio(target: Target, account: users.Account) -> None:
+    """Let the program open its /dev/stdout again, which is about the owner of the pipe."""
+    uid = target.outer_id("uid", account.uid)
+    gid = target.outer_id("gid", account.gid)
+    if uid is None or gid is None:
+        raise LxcError("become", "%d:%d" % (account.uid, account.gid), errno.EINVAL,
+                       "Choose ids that the container has.",
+                       "container %s has no such id" % target.name)
+    for fd in (0, 1, 2):
+        status = os.fstat(fd)
+        if stat.S_ISFIFO(status.st_mode):
+            os.fchown(fd, uid, gid)
+        elif stat.S_ISCHR(status.st_mode) and 136 <= os.major(status.st_rdev) <= 143:
+            tty = target.outer_id("gid", 5)
+            os.fchown(fd, uid, gid if tty is None else tty)
+            os.fchmod(fd, 0o620)
+
+
+def _security_label(target: Target) -> tuple[int, bytes]:
+    """Where to write that the program gets init's AppArmor profile, and what; -1 for nowhere.
+
+    Opened while /proc is the host's; a security module without labels answers EINVAL.
+    """
+    try:
+        theirs = target.read("attr/current")
+        fd = os.open("/proc/self/attr/current", os.O_RDONLY | os.O_CLOEXEC)
+        ours = os.read(fd, 8192)
+        os.close(fd)
+    except OSError:
+        return -1, b""
+    if theirs == ours or b" (" not in theirs:
+        return -1, b""
+    profile = theirs.strip(b"\0\n ").rpartition(b" (")[0]
+    return os.open("/proc/self/attr/exec", os.O_WRONLY | os.O_CLOEXEC), b"exec " + profile
+
+
+def _limit_resources(limits: list[list[Any]], step: list[str]) -> None:
+    import resource  # the host's: nothing of the container is mounted yet
+
+    for name, soft, hard in limits:
+        step[:] = "set the limit %s to" % name, "%s:%s" % (soft, hard)
+        resource.setrlimit(getattr(resource, "RLIMIT_" + name.upper()), (soft, hard))
+
+
+def _give_up_rights(target: Target, account: users.Account, step: list[str]) -> None:
+    """As init did. Seccomp comes first without no_new_privs: it needs CAP_SYS_ADMIN then."""
+    seccomp = target.plan["seccomp"]
+    if target.no_new_privs:
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    elif seccomp:
+        step[:] = "set", "the seccomp filter"
+        syscalls.seccomp_set_filter(bytes.fromhex(seccomp))
+    step[:] = "limit capabilities in", target.name
+    capabilities.limit_bounding_set(target.capabilities)
+    step[:] = "become", "%d:%d" % (account.uid, account.gid)
+    os.setgroups(account.groups)
+    os.setresgid(account.gid, account.gid, account.gid)
+    os.setresuid(account.uid, account.uid, account.uid)
+    _hide()
+    capabilities.limit(target.capabilities)
+    if target.no_new_privs and seccomp:
+        step[:] = "set", "the seccomp filter"
+        syscalls.seccomp_set_filter(bytes.fromhex(seccomp))

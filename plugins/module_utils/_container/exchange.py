@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs in many containers at a time: what goes in, what comes out, and when each has ended.
+
+A program ends when its process does. What it left behind may hold its pipes for ever, so their
+end is not waited for; what was written by then is all there.
+"""
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import termios
+import time
+
+from .._kernel.errors import LxcError
+from . import attach
+from .target import Target
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Union
+
+    from .entry import Command
+
+    Handler = Callable[[], None]
+    Outcomes = dict[str, Union["Result", LxcError]]
+
+_CHUNK = 1 << 16
+_GRACE = 10  # seconds: how long a program that was killed may take to be gone
+
+
+class Result:
+    """How a program ended.
+
+    :param rc: its exit code, or 128 and the signal that ended it
+    :param began: and ``ended``: of time.time()
+    :param timed_out: whether it was killed because its time was over
+    """
+
+    __slots__ = ("rc", "stdout", "stderr", "began", "ended", "timed_out")
+
+    def __init__(self, rc: int, stdout: bytes, stderr: bytes, began: float, ended: float,
+                 timed_out: bool) -> None:
+        self.rc = rc
+        self.stdout = stdout
+        self.stderr = stderr
+        self.began = began
+        self.ended = ended
+        self.timed_out = timed_out
+
+
+def run(jobs: dict[str, Command], stdin: bytes | None = None, timeout: float | None = None,
+        parallel: int = 1) -> Outcomes:
+    """Run a program in each container, collect what it writes, wait for its end.
+
+    :param jobs: by the container's name
+    :param stdin: what each can read; None for /dev/null
+    :param timeout: seconds after which a program, and what it started, is killed
+    :param parallel: how many run at a time
+    """
+    outcomes: Outcomes = {}
+    waiting = list(jobs.items())[::-1]
+    loop = Loop()
+    running: list[_Program] = []
+    while waiting or running:
+        while waiting and len(running) < parallel:
+            name, command = waiting.pop()
+            try:
+                running.append(_Program(loop, name, command, stdin, timeout))
+            except LxcError as error:
+                outcomes[name] = error
+        if not running:
+            continue
+        loop.once(min((p.deadline for p in running if p.deadline is not None), default=None))
+        for program in list(running):
+            outcome = program.outcome()
+            if outcome is not None:
+                outcomes[program.name] = outcome
+                running.remove(program)
+    return {name: outcomes[name] for name in jobs}
+
+
+class Loop:
+    """Descriptors, and what to do when one of them is ready."""
+
+    def __init__(self) -> None:
+        self._poller = select.poll()
+        self._handlers: dict[int, Handler] = {}
+
+    def add(self, fd: int, events: int, handler: Handler) -> None:
+        """Call ``handler`` whenever ``fd`` is ready for ``events`` (poll(2))."""
+        self._poller.register(fd, events)
+        self._handlers[fd] = handler
+
+    def remove(self, fd: int) -> None:
+        """Forget it; what was never added is no error."""
+        if self._handlers.pop(fd, None):
+            self._poller.unregister(fd)
+
+    def once(self, deadline: float | None = None) -> None:
+        """Wait for something to happen, until ``deadline`` of time.monotonic()."""
+        left = None if deadline is None else max(0, deadline - time.monotonic()) * 1000 + 1
+        for fd, _event in self._poller.poll(left):
+            handler = self._handlers.get(fd)
+            if handler:  # else one that was ready as well has removed it
+                handler()
+
+
+class _Program:
+    """One of them, from its start to its end."""
+
+    def __init__(self, loop: Loop, name: str, command: Command, stdin: bytes | None,
+                 timeout: float | None) -> None:
+        self.name = name
+        command.killable = timeout is not None
+        self._loop = loop
+        self._said = b""
+        self._gone = False
+        self._timed_out = False
+        self._rest = memoryview(stdin or b"")
+        self._began = time.time()
+        inner_in, outer_in = (os.pipe() if stdin else
+                              (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1))
+        self._stdin = outer_in
+        outputs = [os.pipe(), os.pipe()]
+        self._outputs: dict[int, list[bytes]] = {outer: [] for outer, _inner in outputs}
+        try:
+            target = Target(name)
+            try:
+                self._attached = attach.spawn(target, command,
+                                              (inner_in, outputs[0][1], outputs[1][1]))
+            finally:
+                target.close()
+        except BaseException:
+            for fd in self._outputs:
+                os.close(fd)
+            if outer_in >= 0:
+                os.close(outer_in)
+            raise
+        finally:
+            os.close(inner_in)
+            for _outer, inner in outputs:
+                os.close(inner)
+        self._timeout = timeout
+        self.deadline = None if timeout is None else time.monotonic() + timeout
+        loop.add(self._attached.status, select.POLLIN, self._on_status)
+        loop.add(self._attached.pidfd, select.POLLIN, self._on_end)
+        for fd in self._outputs:
+            loop.add(fd, select.POLLIN, self._reader(fd))
+        if outer_in >= 0:
+            os.set_blocking(outer_in, False)
+            loop.add(outer_in, select.POLLOUT, self._on_stdin)
+
+    def outcome(self) -> Result | LxcError | None:
+        """None while it runs."""
+        if not self._gone and self.deadline is not None and time.monotonic() >= self.deadline:
+            if self._timed_out:
+                return self._give_up()
+            self._timed_out = True
+            self.deadline = time.monotonic() + _GRACE
+            self._attached.kill()
+        if not self._gone:
+            return None
+        ended = time.time()
+        collected = []
+        for fd, parts in self._outputs.items():
+            parts.append(read_available(fd))
+            collected.append(b"".join(parts))
+        rc = self._attached.reap()
+        while self._attached.status >= 0:
+            self._on_status()
+        self._close()
+        error = attach.started(self.name, self._said)
+        if error and not self._timed_out:
+            return error
+        return Result(rc, collected[0], collected[1], self._began, ended, self._timed_out)
+
+    def _on_status(self) -> None:
+        data = os.read(self._attached.status, _CHUNK)
+        self._said += data
+        if not data:
+            self._loop.remove(self._attached.status)
+            os.close(self._attached.status)
+            self._attached.status = -1
+
+    def _on_end(self) -> None:
+        self._loop.remove(self._attached.pidfd)
+        self._gone = True
+
+    def _reader(self, fd: int) -> Handler:
+        def read() -> None:
+            data = os.read(fd, _CHUNK)
+            if data:
+                self._outputs[fd].append(data)
+            else:
+                self._loop.remove(fd)
+        return read
+
+    def _on_stdin(self) -> None:
+        try:
+            self._rest = self._rest[os.write(self._stdin, self._rest[:_CHUNK]):]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._rest = self._rest[:0]  # it does not read to the end
+        if not self._rest:
+            self._loop.remove(self._stdin)
+            os.close(self._stdin)
+            self._stdin = -1
+
+    def _close(self) -> None:
+        for fd in (*self._outputs, self._stdin, self._attached.status):
+            if fd >= 0:
+                self._loop.remove(fd)
+                os.close(fd)
+
+    def _give_up(self) -> LxcError:
+        """Killed, and still there: what is frozen in version 1 ends when it is thawed."""
+        self._loop.remove(self._attached.pidfd)
+        os.close(self._attached.pidfd)
+        self._close()
+        return LxcError("end a program in", self.name,
+                        detail="it was killed after %g s, but does not end" % (self._timeout or 0),
+                        hint="Thaw the container if it is frozen; see the /proc/PID/stack of "
+                             "process %d." % self._attached.pid)
+
+
+def read_available(fd: int) -> bytes:
+    """What is in a pipe at this moment: a bounded amount, whoever goes on writing.
+
+    :returns: empty at its end, too
+    """
+    length = int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"), "little")
+    parts: list[bytes] = []
+    while length > 0:
+        data = os.read(fd, length)
+        if not data:
+            break
+        parts.append(data)
+        length -= len(data)
+    return b"".join(parts)

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The last steps before a program of a container runs, shared by its init and by who attaches."""
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
+import errno
+import os
+import stat
+import sys
+
+from .._kernel.errors import LxcError
+
+
+def forget_imports() -> None:
+    """From inside, an import would run the container's Python (a decimal.py there did)."""
+    sys.meta_path[:] = []
+    sys.path[:] = []
+    sys.path_hooks[:] = []
+    sys.path_importer_cache.clear()
+
+
+def default_signals() -> None:
+    """SIG_IGN survives exec, and Python ignores two of them."""
+    for number in range(1, 65):
+        try:
+            _signal.signal(number, _signal.SIG_DFL)
+        except (OSError, ValueError):
+            pass
+
+
+def find(name: str, path: str) -> str:
+    """The absolute path of argv[0], as execvp(3) finds it.
+
+    :param path: the value of PATH
+    :raises LxcError: when there is none, or it can't be run
+    """
+    candidates = [name] if "/" in name else [folder.rstrip("/") + "/" + name
+                                             for folder in path.split(":") if folder]
+    refused = None
+    for candidate in candidates:
+        try:
+            mode = os.stat(candidate).st_mode
+        except OSError:
+            continue
+        if stat.S_ISREG(mode) and mode & 0o111:
+            return candidate
+        refused = candidate
+    if refused is not None:
+        raise LxcError("run", refused, errno.EACCES, "chmod +x it, or name another program.",
+                       "in the container it is not an executable file")
+    raise LxcError("run", name, errno.ENOENT,
+                   "Name a program of the container, with its whole path.",
+                   "the container has no such program")

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+""""fleet-lxc attach" as a command: what a shell and a terminal see of it; needs root."""
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import typing as t
+
+import container_sandbox
+import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._container import runtime
+from container_sandbox import PATIENCE, PREFIX, Sandbox, wait_until
+
+box = pytest.fixture(container_sandbox.sandbox)
+kinds = pytest.mark.parametrize("privileged", [False, True], ids=["unprivileged", "privileged"])
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-I", "-S", runtime.ensure(), "attach", *words]
+
+
+def run(*words: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command(*words), input=data, capture_output=True, timeout=PATIENCE,
+                          check=False)
+
+
+@kinds
+def test_streams_and_codes(box: Sandbox, privileged: bool) -> None:
+    box.launch("cli", privileged=privileged)
+    name = PREFIX + "cli"
+    data = os.urandom(3 << 20)
+    done = run(name, "--", "/bin/sh", "-c", "cat; echo e >&2; exit 9", data=data)
+    assert (done.returncode, done.stdout == data, done.stderr) == (9, True, b"e\n")
+    assert run("--no-tty", name, "--", "/bin/sh", "-c", "kill -9 $$").returncode == 137
+    assert run(name, data=b"echo $0 a shell\n").stdout == b"/bin/sh a shell\n"
+    late = run("--timeout=0.2", name, "--", "/bin/busybox", "sleep", "1000")
+    assert late.returncode == 137
+    # A background child has the pipes; the command ends all the same.
+    assert run(name, "--", "/bin/sh", "-c", "busybox sleep 1000 & echo x").stdout == b"x\n"
+
+
+def test_errors_and_options(box: Sandbox) -> None:
+    box.launch("opt")
+    name = PREFIX + "opt"
+    for words, code, text in (
+            (("nobody", "--", "x"), 125, b"not defined"), ((name, "--", "/nope"), 127, b"no such"),
+            ((name, "--", "/etc"), 126, b"not an executable"), ((), 125, b"name is missing"),
+            (("--what", name), 125, b"no option --what"), (("--user",), 125, b"needs a value"),
+            (("--user=nobody", name, "--", "true"), 125, b"/etc/passwd")):
+        done = run(*words)
+        assert (done.returncode, done.stdout) == (code, b"")
+        assert done.stderr.startswith(b"fleet-lxc: ") and text in done.stderr, done.stderr
+    shown = run("--user", "5", "--group=6", "--groups", "7,8", "--cwd", "/tmp", "--env", "A=b=c",
+                name, "--", "/bin/sh", "-c", "busybox id -u; busybox id -G; pwd; echo $A")
+    assert shown.stdout.split() == b"5 6 7 8 /tmp b=c".split()
+    assert b"usage:" in run("--help").stdout
+
+
+def test_several(box: Sandbox) -> None:
+    for name in ("one", "two"):
+        box.launch(name)
+    names = [PREFIX + "one", PREFIX + "two", "nobody"]
+    done = run(",".join(names), "--", "/bin/busybox", "hostname")
+    assert done.stdout.decode().split("\n") == ["%s: %s" % (n, n) for n in names[:2]] + [""]
+    assert done.returncode == 125 and b"nobody" in done.stderr
+
+
+def test_signals_are_handed_on(box: Sandbox) -> None:
+    for name, privileged in (("sig", False), ("psig", True)):
+        box.launch(name, privileged=privileged)
+        child = subprocess.Popen(
+            command(PREFIX + name, "--", "/bin/sh", "-c",
+                    "trap 'echo got; exit 5' TERM; echo ready; while :; do busybox sleep 0.05; "
+                    "done"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        assert child.stdout
+        assert child.stdout.readline() == b"ready\n"
+        child.send_signal(signal.SIGTERM)
+        assert child.stdout.read() == b"got\n" and child.wait(PATIENCE) == 5
+        child.stdout.close()
+
+
+@kinds
+def test_terminal(box: Sandbox, privileged: bool) -> None:
+    box.launch("tty", privileged=privileged)
+    pid, master = pty.fork()
+    if pid == 0:
+        words = command(PREFIX + "tty", "--", "/bin/sh", "-c",
+                        "busybox tty; busybox stty size; read x; echo got $x; busybox stty size; "
+                        "exit 3")
+        os.execv(words[0], words)
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 31, 77, 0, 0))
+    seen = bytearray()
+
+    def says(word: bytes) -> t.Callable[[], bool]:
+        def look() -> bool:
+            if word not in seen:
+                seen.extend(os.read(master, 4096))
+            return word in seen
+        return look
+
+    wait_until(says(b"/dev/pts/"))
+    wait_until(says(b"\r\n31 77\r\n"))
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 50, 0, 0))
+    os.write(master, b"typed\r")
+    wait_until(says(b"got typed\r\n"))
+    wait_until(says(b"20 50\r\n"))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+    os.close(master)
