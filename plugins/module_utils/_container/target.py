@@ -10,7 +10,7 @@ import os
 import stat
 import termios
 
-from .._kernel import mounts, processes, syscalls
+from .._kernel import freezers, mounts, processes, syscalls
 from .._kernel.errors import LxcError
 from . import observe, store
 
@@ -68,7 +68,7 @@ class Target:
             raise
 
     def _look(self, state: dict[str, Any]) -> None:
-        if observe.frozen(state["cgroups"]):
+        if freezers.state(state["cgroups"]) != freezers.THAWED:
             raise LxcError(DOING, self.name, errno.EBUSY, "Thaw it first.",
                            "it is frozen, and so would be the program")
         plan = store.read_json(store.run_folder(self.name) + "/plan.json")
