@@ -301,9 +301,11 @@ options:
         description:
           - How the kernel's file systems are mounted, an item each, as C(lxc.mount.auto) has it.
           - V(proc:mixed) has only C(/proc/sys/net) writable below C(/proc/sys), and that only with
-            O(containers[].networks). V(proc:rw) has nothing in C(/proc) read-only.
+            O(containers[].networks) and the capability net_admin. V(proc:rw) has nothing in
+            C(/proc) read-only.
           - V(sys:ro), V(sys:mixed), where only C(/sys/devices/virtual/net) is writable, or
-            V(sys:rw).
+            V(sys:rw). With O(containers[].privileged=true), V(rw) lets the container change the
+            host's kernel.
           - V(cgroup:mixed) shows the container's own control groups in C(/sys/fs/cgroup). It may
             make groups below them where they are its own; V(cgroup:ro) lets it write to none and
             V(cgroup:rw) to all.
@@ -670,8 +672,9 @@ options:
     description:
       - How the kernel's file systems are mounted, an item each, as C(lxc.mount.auto) has it.
       - V(proc:mixed) has only C(/proc/sys/net) writable below C(/proc/sys), and that only with
-        O(networks). V(proc:rw) has nothing in C(/proc) read-only.
+        O(networks) and the capability net_admin. V(proc:rw) has nothing in C(/proc) read-only.
       - V(sys:ro), V(sys:mixed), where only C(/sys/devices/virtual/net) is writable, or V(sys:rw).
+        With O(privileged=true), V(rw) lets the container change the host's kernel.
       - V(cgroup:mixed) shows the container's own control groups in C(/sys/fs/cgroup). It may make
         groups below them where they are its own; V(cgroup:ro) lets it write to none and
         V(cgroup:rw) to all.

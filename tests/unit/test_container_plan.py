@@ -36,6 +36,7 @@ def host(kind: str) -> Host:
     made.has_mqueue = True
     made.namespaces = frozenset(("mnt", "pid", "ipc", "cgroup", "uts", "net", "user"))
     made.machine = "x86_64"
+    made.machine_id = "4a1c0f7e"
     return made
 
 
@@ -160,3 +161,60 @@ def test_an_address_that_another_container_has_on_the_same_bridge() -> None:
     check_addresses(on("a", "br0"), [on("b", "br1"), on("a", "br0")])
     with pytest.raises(LxcError, match="container b has it on br0"):
         check_addresses(on("a", "br0"), [on("b", "br0")])
+
+
+def kernel(made: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    return {mount["target"]: mount for mount in made["kernel"]}
+
+
+@pytest.mark.parametrize("kind, privileged, writable", [
+    ("hybrid", False, {"cpu", "memory", "devices", "pids", "systemd", "unified"}),
+    ("hybrid", True, {"systemd", "unified"}),
+    ("v1", True, {"systemd"}),
+    ("v2", False, {""}), ("v2", True, {""}),
+])
+def test_a_system_has_groups_to_divide_and_limits_it_can_not_lift(
+        kind: str, privileged: bool, writable: set[str]) -> None:
+    made = plan(kind, privileged=privileged)
+    shown = {target[len("/sys/fs/cgroup"):].lstrip("/"): mount
+             for target, mount in kernel(made).items() if mount["type"].startswith("cgroup")}
+    assert {name for name, mount in shown.items() if "ro" not in mount["options"]} == writable
+    assert len(made["cgroups"]["delegated"]) == len(writable)
+    assert made["cgroups"]["owner"] == (None if privileged else [1 << 30, 1 << 30])
+    assert {m["target"] for m in made["staged"]} == {"/run", "/run/lock", "/tmp"}
+    assert len(made["environment"]["container_uuid"]) == 36
+
+
+def test_a_program_gets_nothing_of_a_system() -> None:
+    made = plan(command=["/usr/sbin/sshd"])
+    assert not [m for m in made["kernel"] if m["type"].startswith("cgroup")]
+    assert made["cgroups"]["delegated"] == [] and made["staged"] == []
+    assert "container_uuid" not in made["environment"]
+
+
+def test_what_the_definition_mounts_takes_the_place_of_a_systems_own() -> None:
+    made = plan(mounts=[{"source": "/srv/tmp", "target": "/tmp"}])
+    assert [m["target"] for m in made["staged"]] == ["/run", "/run/lock", "/tmp"]
+    assert made["staged"][2]["type"] == "bind"
+
+
+@pytest.mark.parametrize("auto, writable, read_only", [
+    (None, [], "/proc/sys"),
+    (["proc:mixed"], ["/proc/sys/net"], "/proc/sys"),
+    (["proc:mixed", "sys:mixed"], ["/proc/sys/net", "/sys/devices/virtual/net"], "/proc/sys"),
+    (["proc:rw", "sys:rw"], [], ""),
+])
+def test_what_of_proc_and_sys_can_be_written(auto: list[str] | None, writable: list[str],
+                                             read_only: str) -> None:
+    made = plan(mount_auto=auto, networks=[{"type": "empty"}])
+    assert made["writable"] == writable
+    assert ("/proc/sys" in made["read_only"]) is bool(read_only)
+    sealed = kernel(made)["/sys"].get("seal") or "ro" in kernel(made)["/sys"]["options"]
+    assert sealed is (auto is None or "sys:rw" not in auto)
+    assert plan(mount_auto=auto)["writable"] == []
+
+
+def test_terminals_are_told_to_a_system() -> None:
+    made = plan(tty_max=2)
+    assert made["environment"]["container_ttys"] == "pts/1 pts/2"
+    assert made["ttys"] == {"count": 2, "folder": None}

@@ -39,10 +39,24 @@ class Host:
         self.has_mqueue = os.path.exists("/proc/sys/fs/mqueue")
         self.namespaces = frozenset(os.listdir("/proc/self/ns"))
         self.machine = os.uname().machine
+        self.machine_id = _machine_id()
 
     def unified(self) -> str | None:
         """Where v2 is mounted."""
         return next((h.path for h in self.hierarchies if h.version == 2), None)
+
+
+def _machine_id() -> str:
+    """machine-id(5); a host without one has its boot's."""
+    for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        try:
+            with open(path, encoding="ascii") as stream:
+                text = stream.read().strip()
+        except (OSError, ValueError):
+            continue
+        if text:
+            return text
+    return ""
 
 
 def read_manifest(rootfs: str) -> dict[str, Any]:

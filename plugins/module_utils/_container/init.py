@@ -157,8 +157,11 @@ def _build(plan: dict[str, Any], root: int, link: _socket.socket, step: list[str
         made[mount["target"]] = _mount_kernel(root, mount)
         if mount["target"] == "/dev":
             _fill_dev(made["/dev"], plan["nodes"], step)
+    if not plan["autodev"]:
+        made["/dev"] = mounts.open_in_root(root, "/dev", os.O_RDONLY | os.O_DIRECTORY, False)
+        _bind_nodes(made["/dev"], plan["nodes"], step)
     step[:] = "make", "the console"
-    console = _make_console(made["/dev"], made["/dev/pts"], link)
+    console = _make_terminals(made["/dev"], made["/dev/pts"], plan, link, step)
     for key, value in plan["sysctls"]:
         step[:] = "set sysctl %s to" % key, value
         fd = os.open("sys/" + key.replace(".", "/"), os.O_WRONLY | os.O_CLOEXEC,
@@ -168,7 +171,7 @@ def _build(plan: dict[str, Any], root: int, link: _socket.socket, step: list[str
     for mount in plan["late"]:
         step[:] = "mount %s on" % (mount["source"] or mount["type"]), mount["target"]
         _mount_late(root, mount)
-    _hide(plan, root, step)
+    _hide(plan, root, made, step)
     for fd in made.values():
         os.close(fd)
     os.fchdir(root)
@@ -191,6 +194,10 @@ def _mount_kernel(root: int, mount: dict[str, Any]) -> int:
                            "Replace it by a folder.",
                            "in this root file system it is a symbolic link") from None
         raise
+    for name in mount.get("folders") or []:
+        os.mkdir(name, 0o755, dir_fd=tree)
+    for name, points_to in mount.get("links") or []:
+        os.symlink(points_to, name, dir_fd=tree)
     syscalls.move_mount(tree, target)
     os.close(target)
     return tree
@@ -204,29 +211,82 @@ def _fill_dev(dev: int, nodes: list[str], step: list[str]) -> None:
     for name, target in _DEV_LINKS:
         os.symlink(target, name, dir_fd=dev)
     for name in nodes:
-        step[:] = "bind", "/dev/" + name
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666,
-                         dir_fd=dev))
-        tree = syscalls.open_tree(syscalls.AT_FDCWD, "/dev/" + name, recursive=False)
-        mounts.attach(tree, os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dev))
+        _make_file(dev, name, 0o666)
     os.umask(mask)
+    _bind_nodes(dev, nodes, step)
 
 
-def _make_console(dev: int, pts: int, link: _socket.socket) -> int:
-    """A pty of the container's own devpts: its outer end goes to the monitor."""
+def _make_file(dev: int, name: str, mode: int) -> None:
+    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode, dir_fd=dev))
+
+
+def _bind_nodes(dev: int, nodes: list[str], step: list[str]) -> None:
+    """As far as there is something to bind them on."""
+    for name in nodes:
+        step[:] = "bind", "/dev/" + name
+        _bind_on(syscalls.AT_FDCWD, "/dev/" + name, dev, name)
+
+
+def _bind_on(source: int, path: str, dev: int, name: str) -> bool:
+    """Bind a node on a file of /dev that is there.
+
+    :returns: whether it is
+    """
+    try:
+        target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dev)
+    except FileNotFoundError:
+        return False
+    mounts.attach(syscalls.open_tree(source, path, recursive=False), target)
+    return True
+
+
+def _make_terminals(dev: int, pts: int, plan: dict[str, Any], link: _socket.socket,
+                    step: list[str]) -> int:
+    """Ptys of the container's own devpts: the outer ends go to the monitor.
+
+    :returns: the console's inner end
+    """
+    master, slave, number = _open_pty(pts)
+    folder = plan["ttys"]["folder"]
+    if folder and plan["autodev"]:
+        os.mkdir(folder, 0o755, dir_fd=dev)
+    _place_terminal(dev, pts, number, "console", plan["autodev"])
+    if folder:
+        _place_terminal(dev, pts, number, folder + "/console", plan["autodev"])
+    passed = [master, slave]
+    for index in range(1, plan["ttys"]["count"] + 1):
+        name = "tty%d" % index
+        step[:] = "make", "/dev/" + name
+        outer, inner, number = _open_pty(pts)
+        os.close(inner)
+        passed.append(outer)
+        if folder and plan["autodev"]:
+            os.symlink("%s/%s" % (folder, name), name, dir_fd=dev)
+            name = "%s/%s" % (folder, name)
+        _place_terminal(dev, pts, number, name, plan["autodev"])
+    if not plan["autodev"]:
+        _bind_on(pts, "ptmx", dev, "ptmx")
+    link.sendmsg([b"console"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", passed))])
+    for fd in passed:
+        if fd != slave:
+            os.close(fd)
+    return slave
+
+
+def _open_pty(pts: int) -> tuple[int, int, int]:
+    """:returns: its outer and its inner end, and its number"""
     master = os.open("ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=pts)
     fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
     number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, b"\0" * 4))[0]
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     slave = os.open(str(number), os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=pts)
-    os.close(os.open("console", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600,
-                     dir_fd=dev))
-    tree = syscalls.open_tree(pts, str(number), recursive=False)
-    mounts.attach(tree, os.open("console", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dev))
-    link.sendmsg([b"console"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
-                                 array.array("i", [master, slave]))])
-    os.close(master)
-    return slave
+    return master, slave, number
+
+
+def _place_terminal(dev: int, pts: int, number: int, name: str, create: bool) -> None:
+    if create:
+        _make_file(dev, name, 0o600)
+    _bind_on(pts, str(number), dev, name)
 
 
 def _mount_late(root: int, mount: dict[str, Any]) -> None:
@@ -246,13 +306,27 @@ def _mount_late(root: int, mount: dict[str, Any]) -> None:
             raise
 
 
-def _hide(plan: dict[str, Any], root: int, step: list[str]) -> None:
+def _hide(plan: dict[str, Any], root: int, made: dict[str, int], step: list[str]) -> None:
     """Read-only and masked paths, as far as this kernel has them."""
+    writable = {}
+    for path in plan["writable"]:
+        step[:] = "keep writable", path
+        target = _open_if_there(root, path)
+        if target is not None:
+            writable[path] = mounts.bind(target)
+            os.close(target)
+    for mount in plan["kernel"]:
+        if mount.get("seal"):
+            step[:] = "make read-only", mount["target"]
+            syscalls.mount_setattr(made[mount["target"]], syscalls.MOUNT_ATTR_RDONLY,
+                                   recursive=False)
     for path in plan["read_only"]:
         step[:] = "make read-only", path
         target = _open_if_there(root, path)
         if target is not None:
             mounts.attach(mounts.bind(target, "", ["ro"]), target)
+    for path, tree in writable.items():
+        mounts.attach(tree, mounts.open_in_root(root, path, follow_symlinks=False))
     null = os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
     mounts.check_null_device(null)
     for path in plan["masked"]:

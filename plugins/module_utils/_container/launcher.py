@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LARGEST = 1 << 16  # bytes of a starter's message
-_FDS = 3            # init's pidfd, and both ends of its console
+_FDS = 3            # init's pidfd, and both ends of its console; then those of its terminals
+_MOST_FDS = 253     # the kernel's SCM_MAX_FD
 _MSG_CMSG_CLOEXEC = 0x40000000  # recvmsg(2); in socket.py an enum
 
 
@@ -195,7 +196,7 @@ class _Launch:
         """A starter has an answer, or has died."""
         fds = array.array("i")
         data, control, _flags, _address = one.link.recvmsg(
-            _LARGEST, _socket.CMSG_SPACE(_FDS * fds.itemsize), _MSG_CMSG_CLOEXEC)
+            _LARGEST, _socket.CMSG_SPACE(_MOST_FDS * fds.itemsize), _MSG_CMSG_CLOEXEC)
         for _level, _kind, payload in control:
             fds.frombytes(payload)
         if data:
@@ -212,7 +213,7 @@ class _Launch:
                 "start container", name, errno.EMFILE, "Raise the hard limit of open files (nofile)"
                 " of whoever starts containers.").to_dict()
         if answer.get("error") is None:
-            console = monitor.Console(fds[1], fds[2], store.folder(name) + "/console.log")
+            console = monitor.Console(fds[1], fds[2], answer["log"], list(fds[3:]))
             self._monitor.adopt(name, answer["pid"], fds[0], console, self._locks.pop(name))
             self._answer(name, None)
             return

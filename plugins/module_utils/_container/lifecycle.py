@@ -150,11 +150,14 @@ def halt_signal(definition: dict[str, Any], pid: int) -> int:
     try:
         with open("/proc/%d/comm" % pid, encoding="utf-8", errors="replace") as stream:
             comm = stream.read().strip()
+        with open("/proc/%d/cmdline" % pid, "rb") as stream:
+            words = stream.read().split(b"\0")
     except OSError:
-        comm = ""
+        return int(signal.SIGTERM)
     if comm == "systemd":
         return int(signal.SIGRTMIN) + 3
-    if comm == "init":  # sysvinit's inittab: powerfail
+    # sysvinit's inittab: powerfail; busybox's init halts by itself, and SIGTERM would reboot it.
+    if comm == "init" or (comm == "busybox" and words[1:2] == [b"init"]):
         return int(signal.SIGPWR)
     return int(signal.SIGTERM)
 

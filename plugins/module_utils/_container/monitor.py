@@ -109,10 +109,12 @@ class Console:
 
     :param slave: the inner end, held open: without it the outer one reports an end all the time
         when no process of the container has the terminal open
+    :param others: outer ends of the container's other terminals
     """
 
-    def __init__(self, master: int, slave: int, log: str) -> None:
+    def __init__(self, master: int, slave: int, log: str, others: list[int]) -> None:
         self.master, self._slave, self._path = master, slave, log
+        self.others = others
         self._log, self._size = -1, 0
         os.set_blocking(master, False)
 
@@ -139,7 +141,7 @@ class Console:
         while select.select([self.master], [], [], 0)[0] and self.master in monitor._handlers:
             self.copy(monitor)
         monitor.ignore(self.master)
-        for fd in (self.master, self._slave, self._log):
+        for fd in (self.master, self._slave, self._log, *self.others):
             if fd >= 0:
                 os.close(fd)
 

@@ -8,9 +8,9 @@ its binds as the host's root, and init does the rest from inside its namespaces 
 """
 from __future__ import annotations
 
-from .._kernel import capabilities, device_filter, seccomp
+from .._kernel import capabilities, device_filter, idmaps, seccomp
 from .._kernel.errors import LxcError
-from . import cgroup_values, defaults, store
+from . import cgroup_values, defaults, store, system
 from .cleanup import MONITORS, TREE
 from .host import host_link_name
 
@@ -25,9 +25,8 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
 # Options that can be written down already, with the value that this runtime honours.
-_NOT_YET = {"hooks": {}, "init": False, "init_groups": [], "mount_auto": None, "mount_fstab": None,
-            "autodev": True, "tty_max": 0, "tty_dir": None, "pty_max": 1024,
-            "console_logfile": None, "namespace_keep": [], "namespace_clone": [],
+_NOT_YET = {"hooks": {}, "init": False, "init_groups": [], "mount_fstab": None,
+            "namespace_keep": [], "namespace_clone": [],
             "namespace_share": {}, "arch": None, "apparmor_profile": None, "selinux_context": None,
             "keyring_session": True, "time_offset_boot": None, "time_offset_monotonic": None}
 _KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
@@ -57,11 +56,21 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         if namespace not in host.namespaces:
             raise LxcError("plan the start of", name, detail="this kernel has no %s namespaces"
                            % namespace, hint="lxc_host_info says what is missing, and the remedy.")
+    argv = definition["command"] or manifest.get("command") or DEFAULT_COMMAND
+    whole = system.is_system(argv) and not definition["init"]
+    modes = system.auto_modes(definition, whole)
     groups = _plan_cgroups(definition, host)
+    groups["delegated"] = system.delegated(groups, modes.get("cgroup", ""),
+                                           definition["privileged"], host)
+    groups["owner"] = ([idmaps.outside(idmaps.ranges(definition["idmap"], kind), 0)
+                        for kind in ("uid", "gid")] if definition["idmap"] else None)
     staged, late = _plan_mounts(definition, manifest)
+    if whole:
+        staged = system.folders_in_memory({m["target"] for m in [*staged, *late]}) + staged
     plan: dict[str, Any] = {
         "version": 1, "name": name, "namespaces": namespaces,
-        "run": store.run_folder(name), "log": store.folder(name) + "/console.log",
+        "run": store.run_folder(name),
+        "log": definition["console_logfile"] or store.folder(name) + "/console.log",
         "ids": definition["idmap"],
         "cgroups": groups,
         "rootfs": definition["rootfs"],
@@ -69,10 +78,14 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "rootfs_options": sorted({*definition["rootfs_options"],
                                   *([] if definition["privileged"] else ["nodev"])}),
         "staged": staged,
-        "kernel": _kernel_mounts(definition, host, own_network),
+        "kernel": _kernel_mounts(definition, groups, modes, host),
         "late": late,
         "nodes": list(defaults.DEVICE_NODES),
-        "masked": list(defaults.MASKED), "read_only": list(defaults.READ_ONLY),
+        "autodev": definition["autodev"],
+        "ttys": {"count": definition["tty_max"], "folder": definition["tty_dir"]},
+        "masked": list(defaults.MASKED),
+        "read_only": [] if modes["proc"] == "rw" else list(defaults.READ_ONLY),
+        "writable": _writable(modes, own_network),
         "networks": _plan_networks(definition),
         "loopback": own_network,
         "hostname": definition["hostname"],
@@ -81,8 +94,9 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "capabilities": _capabilities(definition),
         "no_new_privs": definition["no_new_privs"],
         "seccomp": _seccomp(definition, host),
-        "argv": definition["command"] or manifest.get("command") or DEFAULT_COMMAND,
+        "argv": argv,
         "environment": {"PATH": DEFAULT_PATH, "container": "lxc", "TERM": "linux",
+                        **(_system_environment(definition, host) if whole else {}),
                         **definition["environment"]},
         "cwd": definition["cwd"], "uid": definition["uid"], "gid": definition["gid"],
     }
@@ -158,23 +172,49 @@ def _below(path: str, folders: tuple[str, ...]) -> bool:
     return any(path == folder or path.startswith(folder + "/") for folder in folders)
 
 
-def _kernel_mounts(definition: dict[str, Any], host: Host, own_network: bool
-                   ) -> list[dict[str, Any]]:
-    """proc, sysfs and what goes on /dev, in order; init knows what is in /dev."""
-    safe = ["nosuid", "nodev", "noexec"]
-    found = [{"type": "proc", "target": "/proc", "options": safe}]
-    if own_network or definition["privileged"]:
-        found.append({"type": "sysfs", "target": "/sys", "options": [*safe, "ro"]})
+def _kernel_mounts(definition: dict[str, Any], groups: dict[str, Any], modes: dict[str, str],
+                   host: Host) -> list[dict[str, Any]]:
+    """proc, sysfs and what goes on /dev, in order; init knows what is in /dev.
+
+    One with "seal" becomes read-only when everything below it is mounted.
+    """
+    safe = system.SAFE
+    found: list[dict[str, Any]] = [{"type": "proc", "target": "/proc", "options": safe}]
+    if definition["networks"] is not None or definition["privileged"]:
+        found.append({"type": "sysfs", "target": "/sys", "seal": modes["sys"] == "mixed",
+                      "options": [*safe, *(["ro"] if modes["sys"] == "ro" else [])]})
     else:  # sysfs shows a network namespace, and this one is not the container's to show
         found.append({"type": "bind", "source": "/sys", "target": "/sys",
                       "options": [*safe, "ro"]})
-    found.append({"type": "tmpfs", "target": "/dev",
-                  "options": ["nosuid", "noexec", "mode=0755", "size=512k"]})
+    if "cgroup" in modes:
+        found += system.cgroup_mounts(groups, groups["delegated"], modes["cgroup"], host)
+    if definition["autodev"]:
+        found.append({"type": "tmpfs", "target": "/dev",
+                      "options": ["nosuid", "noexec", "mode=0755", "size=512k"]})
     found.append({"type": "devpts", "target": "/dev/pts",
-                  "options": ["nosuid", "noexec", "ptmxmode=0666", "mode=0620", "gid=5"]})
-    found.append({"type": "tmpfs", "target": "/dev/shm", "options": [*safe, "mode=1777"]})
-    if host.has_mqueue:
-        found.append({"type": "mqueue", "target": "/dev/mqueue", "options": safe})
+                  "options": ["nosuid", "noexec", "ptmxmode=0666", "mode=0620", "gid=5",
+                              "max=%d" % definition["pty_max"]]})
+    if definition["autodev"]:
+        found.append({"type": "tmpfs", "target": "/dev/shm", "options": [*safe, "mode=1777"]})
+        if host.has_mqueue:
+            found.append({"type": "mqueue", "target": "/dev/mqueue", "options": safe})
+    return found
+
+
+def _writable(modes: dict[str, str], own_network: bool) -> list[str]:
+    """What stays writable below a read-only folder: what the container's own network has there."""
+    if not own_network:
+        return []
+    return [path for name, path in (("proc", "/proc/sys/net"), ("sys", "/sys/devices/virtual/net"))
+            if modes[name] == "mixed"]
+
+
+def _system_environment(definition: dict[str, Any], host: Host) -> dict[str, str]:
+    """systemd's container interface. The console is the first pseudo terminal, 0."""
+    found = {"container_uuid": system.uuid(definition["name"], host.machine_id)}
+    if definition["tty_max"]:
+        found["container_ttys"] = " ".join("pts/%d" % (n + 1)
+                                           for n in range(definition["tty_max"]))
     return found
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LARGEST = 1 << 16  # bytes of a message
+_MOST_FDS = 253     # the kernel's SCM_MAX_FD
 _FLAGS = {
     "pid": syscalls.CLONE_NEWPID, "ipc": syscalls.CLONE_NEWIPC, "uts": syscalls.CLONE_NEWUTS,
     "net": syscalls.CLONE_NEWNET, "user": syscalls.CLONE_NEWUSER,
@@ -63,7 +64,7 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
                 "ids": plan["ids"]})
             store.event(name, "RUNNING", pid=made.pid)
             fds.extend(made.fds)
-            answer: dict[str, Any] = {"pid": made.pid}
+            answer: dict[str, Any] = {"pid": made.pid, "log": plan["log"]}
         except BaseException as error:
             if not isinstance(error, LxcError):
                 error = LxcError("start container", name, detail=repr(error))
@@ -135,6 +136,9 @@ def _make_cgroups(groups: dict[str, Any]) -> None:
         cgroup_tree.inherit_cpuset(path)
     for path, value in groups["files"]:
         cgroup_tree.write(path, value)
+    if groups["owner"]:
+        for path in groups["delegated"]:
+            cgroup_tree.delegate(path, *groups["owner"])
     if groups["device_program"]:
         program = syscalls.bpf_load_device_program(bytes.fromhex(groups["device_program"]))
         folder = os.open(groups["v2"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -213,6 +217,8 @@ def _stage_mount(mount: dict[str, Any], plain_root: int, root: int, users: int |
             owner = ["%s=%d" % (kind, idmaps.outside(idmaps.ranges(ids, kind), 0) or 0)
                      for kind in ("uid", "gid")] if ids else []
             tree = mounts.new("tmpfs", [*owner, *mount["options"]])
+            for name in mount.get("folders") or []:
+                os.mkdir(name, 0o755, dir_fd=tree)
         else:
             source = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)
             tree = mounts.bind(source, "", mount["options"],
@@ -248,7 +254,7 @@ def _let_go(plan: dict[str, Any], made: _Made) -> None:
     last = b""
     while True:
         data, control, _flags, _address = link.recvmsg(
-            _LARGEST, socket.CMSG_SPACE(2 * fds.itemsize))
+            _LARGEST, socket.CMSG_SPACE(_MOST_FDS * fds.itemsize))
         for _level, _kind, payload in control:
             fds.frombytes(payload)
             made.fds.extend(fds)

@@ -11,6 +11,8 @@ import time
 
 from .errors import LxcError
 
+# Of either version; the others limit the folder itself.
+_DELEGATED = ("cgroup.procs", "tasks", "cgroup.threads", "cgroup.subtree_control")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds
 
 
@@ -57,6 +59,20 @@ def read(path: str) -> str | None:
             return stream.read().strip()
     except OSError:
         return None
+
+
+def delegate(path: str, uid: int, gid: int) -> None:
+    """Let somebody divide what the folder has, but not change how much that is.
+
+    cgroups(7), "Cgroups delegation"; kernel admin-guide/cgroup-v2, "Model of Delegation".
+    """
+    for name in ("", *_DELEGATED):
+        try:
+            os.chown("%s/%s" % (path, name), uid, gid)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise LxcError.from_os("hand over control group", path, error) from error
 
 
 def inherit_cpuset(path: str) -> None:

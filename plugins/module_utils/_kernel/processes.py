@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_RT_SIGTIMEDWAIT = (128,) if os.uname().machine == "x86_64" else (137,)
+
+
 def close_all_but(*fds: int) -> None:
     """Close every descriptor from 3 on, but for these."""
     first = 3
@@ -114,7 +117,8 @@ def wait_ended(pidfds: list[int], timeout: float) -> list[int]:
 def catches(pid: int, number: int) -> bool:
     """Whether the process has a handler for the signal: an init without one ignores it.
 
-    proc_pid_status(5), SigCgt. signalfd users (systemd) block the signal instead: SigBlk.
+    proc_pid_status(5), SigCgt. signalfd users (systemd) block the signal instead: SigBlk. Who is
+    just waiting in sigtimedwait(2) (busybox) shows neither.
     """
     bit = 1 << (number - 1)
     try:
@@ -122,9 +126,9 @@ def catches(pid: int, number: int) -> bool:
             for line in stream:
                 if line.startswith((b"SigCgt:", b"SigBlk:")) and int(line.split()[1], 16) & bit:
                     return True
-    except (FileNotFoundError, ProcessLookupError):
-        pass
-    return False
+        return int(_read("/proc/%d/syscall" % pid).split()[0]) in _RT_SIGTIMEDWAIT
+    except (OSError, ValueError):  # it has ended, or is running just now
+        return False
 
 
 def signal_number(name: str | int) -> int:
