@@ -50,6 +50,28 @@ options:
         description: The container's name.
         type: str
         required: true
+      config_file:
+        description:
+          - An LXC configuration file of the managed host, with the keys of today or those of
+            2009, and with all that it includes. One file may be for many containers.
+          - It is the whole definition. What it leaves out goes back to the defaults of a new
+            container, except the range of ids that was chosen. Options that are given beside it
+            win over it.
+          - The defaults are those of this module, not LXC's. Without C(lxc.idmap) a container
+            has ids of its own, without C(lxc.cap.keep) the default capabilities, and no device
+            but the default ones is allowed unless a line does so. See
+            O(containers[].privileged).
+          - A key that is not supported is an error with its file and line. C(x) in C(hwaddr) is
+            replaced by digits that come from the container's name.
+          - The folder of a relative C(lxc.include) is that of the file which has it.
+        type: str
+        aliases: [config]
+      lxc_config:
+        description:
+          - The same as text, for example what M(fleet.lxc.lxc_container_info) returns.
+          - Lines like C(fleet.privileged = true) set options that LXC has no key for, to a JSON
+            value.
+        type: str
       rootfs:
         description:
           - The root file system, from C(/) on, as made by M(fleet.lxc.lxc_rootfs). Required for a
@@ -434,6 +456,27 @@ options:
     type: str
     choices: [present, started, absent]
     default: present
+  config_file:
+    description:
+      - An LXC configuration file of the managed host, with the keys of today or those of 2009,
+        and with all that it includes. One file may be for many containers.
+      - It is the whole definition. What it leaves out goes back to the defaults of a new
+        container, except the range of ids that was chosen. Options that are given beside it win
+        over it.
+      - The defaults are those of this module, not LXC's. Without C(lxc.idmap) a container has
+        ids of its own, without C(lxc.cap.keep) the default capabilities, and no device but the
+        default ones is allowed unless a line does so. See O(privileged).
+      - A key that is not supported is an error with its file and line. C(x) in C(hwaddr) is
+        replaced by digits that come from the container's name.
+      - The folder of a relative C(lxc.include) is that of the file which has it.
+    type: str
+    aliases: [config]
+  lxc_config:
+    description:
+      - The same as text, for example what M(fleet.lxc.lxc_container_info) returns.
+      - Lines like C(fleet.privileged = true) set options that LXC has no key for, to a JSON
+        value.
+    type: str
   timeout:
     description: How many seconds a start or a stop may take.
     type: int
@@ -847,6 +890,29 @@ EXAMPLES = r"""
     cap_keep: []
     no_new_privs: true
 
+- name: Containers from one LXC configuration file, which differ in their names and addresses
+  fleet.lxc.lxc_container:
+    config_file: /etc/lxc/web.conf
+    containers:
+      - name: web4
+        hostname: web4
+        networks: [{link: lxcbr0, addresses: [10.0.3.14/24], gateway4: 10.0.3.1}]
+      - name: web5
+        hostname: web5
+        networks: [{link: lxcbr0, addresses: [10.0.3.15/24], gateway4: 10.0.3.1}]
+
+- name: The keys of 2009, in the playbook
+  fleet.lxc.lxc_container:
+    name: web6
+    lxc_config: |
+      lxc.utsname = web6
+      lxc.network.type = veth
+      lxc.network.link = lxcbr0
+      lxc.network.flags = up
+      lxc.network.ipv4 = 10.0.3.16/24
+      lxc.rootfs = /var/lib/fleet-lxc/rootfs/web1
+      lxc.cgroup.cpu.shares = 512
+
 - name: Remove it; its root file system stays
   fleet.lxc.lxc_container:
     name: job
@@ -928,7 +994,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._module.runner import ru
 
 def main() -> None:
     run(ARGUMENT_SPEC, handle,
-        mutually_exclusive=[("name", "containers")],
+        mutually_exclusive=[("name", "containers"), ("config_file", "lxc_config")],
         required_one_of=[("name", "containers")])
 
 

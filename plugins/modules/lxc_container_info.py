@@ -54,6 +54,15 @@ EXAMPLES = r"""
   loop_control:
     label: "{{ item.name }}"
 
+- name: Keep each definition as an LXC configuration file
+  ansible.builtin.copy:
+    content: "{{ item.lxc_config }}"
+    dest: "/root/{{ item.name }}.conf"
+    mode: "0600"
+  loop: "{{ found.containers }}"
+  loop_control:
+    label: "{{ item.name }}"
+
 - name: Look at some
   fleet.lxc.lxc_container_info:
     name:
@@ -94,6 +103,19 @@ containers:
     definition:
       description: The whole definition, see M(fleet.lxc.lxc_container).
       type: dict
+      returned: always
+    options:
+      description:
+        - What its definition has beside the defaults, as options of M(fleet.lxc.lxc_container).
+        - Given to it for a new container, they lead to the same definition.
+      type: dict
+      returned: always
+    lxc_config:
+      description:
+        - The definition as an LXC configuration file with the keys of today. What LXC has no key
+          for is in lines like C(fleet.privileged = true), which LXC passes over.
+        - Given to O(fleet.lxc.lxc_container#module:lxc_config), it leads to the same definition.
+      type: str
       returned: always
     exit:
       description: How the init of its last run ended, C(code) or C(signal). Null where nobody
@@ -188,6 +210,11 @@ containers:
       monitor_pid: 4709
       rootfs: /var/lib/fleet-lxc/rootfs/web1
       definition: {name: web1, rootfs: /var/lib/fleet-lxc/rootfs/web1, hostname: web1}
+      options: {rootfs: /var/lib/fleet-lxc/rootfs/web1, hostname: web1}
+      lxc_config: |
+        # Container web1 of the collection fleet.lxc
+        lxc.rootfs.path = dir:/var/lib/fleet-lxc/rootfs/web1
+        lxc.uts.name = web1
       exit: null
       error: null
       started: 1767225600.25

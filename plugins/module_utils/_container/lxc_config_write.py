@@ -24,8 +24,9 @@ def options_of(definition: dict[str, Any]) -> dict[str, Any]:
 
     make_definition() of these, for a container that is not there yet, is the definition.
     """
-    return {option: _BACK.get(option, _plain)(definition[option])
-            for option in OPTIONS if option in definition and not is_default(option, definition)}
+    whole = _whole(definition)
+    return {option: _BACK.get(option, _plain)(whole[option])
+            for option in OPTIONS if not is_default(option, whole)}
 
 
 def lxc_config(definition: dict[str, Any]) -> str:
@@ -33,11 +34,12 @@ def lxc_config(definition: dict[str, Any]) -> str:
 
     What LXC has no key for is written as fleet.OPTION = JSON, which LXC passes over.
     """
+    definition = _whole(definition)
     lines = ["# Container %s of the collection fleet.lxc" % definition["name"]]
     written: set[str] = set()
     for row in ROWS:
         changed = [option for option in row.options
-                   if option in definition and not is_default(option, definition)]
+                   if option in OPTIONS and not is_default(option, definition)]
         if not changed or not set(row.options) <= set(OPTIONS):
             continue
         made = ["lxc.%s = %s" % (key, _quoted(value)) for key, value in row.write(definition)]
@@ -56,6 +58,11 @@ def unwritten(definition: dict[str, Any]) -> list[str]:
     names = [line[len(prefix):].partition(" ")[0] for line in lxc_config(definition).split("\n")
              if line.startswith(prefix)]
     return [name for name in names if name not in OWN_OPTIONS]
+
+
+def _whole(definition: dict[str, Any]) -> dict[str, Any]:
+    """With the defaults of options that came after it was stored."""
+    return {**{option: entry.default for option, entry in OPTIONS.items()}, **definition}
 
 
 def _quoted(value: str) -> str:

@@ -8,18 +8,21 @@ import os
 import typing as t
 
 from .._container import host, lifecycle, observe, plan, store
-from .._container.spec import OPTIONS, changes, make_definition, needs_restart
+from .._container.spec import OPTIONS, changes, needs_restart
 from .._kernel.errors import LxcError
 from .._kernel.names import check_name
+from .container_config import CONFIG, Files, choose
 
 if t.TYPE_CHECKING:
     from .runner import Request
 
-_DEFINITION: dict[str, t.Any] = {key: option.argument for key, option in OPTIONS.items()}
+_DEFINITION: dict[str, t.Any] = {**CONFIG,
+                                 **{key: option.argument for key, option in OPTIONS.items()}}
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "name": {"type": "str"},
     "containers": {"type": "list", "elements": "dict", "options": {
-        "name": {"type": "str", "required": True}, **_DEFINITION}},
+        "name": {"type": "str", "required": True}, **_DEFINITION},
+        "mutually_exclusive": [tuple(CONFIG)]},
     "state": {"type": "str", "choices": ["present", "started", "absent"], "default": "present"},
     "timeout": {"type": "int", "default": 30},
     **_DEFINITION,
@@ -31,7 +34,7 @@ def requested(params: dict[str, t.Any]) -> list[tuple[str, dict[str, t.Any]]]:
 
     :raises LxcError: for a name that is there twice
     """
-    shared = {key: params.get(key) for key in OPTIONS}
+    shared = choose(params, {})
     if params.get("name") is not None:
         return [(params["name"], shared)]
     found: dict[str, dict[str, t.Any]] = {}
@@ -40,8 +43,7 @@ def requested(params: dict[str, t.Any]) -> list[tuple[str, dict[str, t.Any]]]:
         if name in found:
             raise LxcError("use as option of containers:", name, detail="it is listed twice",
                            hint="List each container once.")
-        found[name] = {key: shared[key] if item.get(key) is None else item[key]
-                       for key in OPTIONS}
+        found[name] = choose(shared, item)
     return list(found.items())
 
 
@@ -133,6 +135,7 @@ def _define(wanted: list[tuple[str, dict[str, t.Any]]], request: Request,
             to_start: bool) -> list[_Item]:
     """Check every definition, then write those that are new or changed."""
     items = []
+    files = Files()
     with store.HostLock():
         others: dict[str, dict[str, t.Any]] | None = None
         facts: host.Host | None = None
@@ -143,7 +146,8 @@ def _define(wanted: list[tuple[str, dict[str, t.Any]]], request: Request,
             _attempt(item, _look)
 
             def make(item: _Item, options: dict[str, t.Any] = options) -> None:
-                item.definition = make_definition(item.name, options, item.stored)
+                item.definition, warnings = files.definition(item.name, options, item.stored)
+                item.warnings += warnings
                 item.changes = changes(item.stored, item.definition)
             _attempt(item, make)
             if item.error or item.definition is None:

@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from .._container import observe, store
+from .._container.lxc_config_write import lxc_config, options_of
 from .._kernel import cgroup_tree, processes
 from .._kernel.errors import LxcError
 from .._kernel.netlink import Netlink
@@ -58,7 +59,8 @@ def _facts(name: str, definition: dict[str, t.Any], status: dict[str, t.Any]) ->
     return {
         "name": name, "state": status["state"], "pid": status["pid"],
         "monitor_pid": status["monitor_pid"], "rootfs": definition["rootfs"],
-        "definition": definition, "exit": status["exit"], "error": status["error"],
+        "definition": definition, "options": options_of(definition),
+        "lxc_config": lxc_config(definition), "exit": status["exit"], "error": status["error"],
         "started": started,
         "uptime": None if started is None else round(max(0.0, time.time() - started), 3),
         "cgroups": running.get("cgroups") or [], "links": running.get("links") or [],
