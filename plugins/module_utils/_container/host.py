@@ -13,7 +13,7 @@ import zlib
 
 from .._kernel import cgroups, idmaps, mounts
 from .._kernel.errors import LxcError
-from . import store
+from . import overlay, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -60,11 +60,14 @@ def _machine_id() -> str:
 
 
 def read_manifest(rootfs: str) -> dict[str, Any]:
-    """What lxc_rootfs wrote beside the root file system: mounts and command; {} where nothing.
+    """What lxc_rootfs wrote beside the root file system: mounts, command, layers; where it wrote
+    nothing, there are no layers.
 
     :raises LxcError: for one that can't be read
     """
-    return store.read_json(rootfs + MANIFEST_SUFFIX) or {}
+    manifest = store.read_json(rootfs + MANIFEST_SUFFIX) or {}
+    manifest["overlay"] = overlay.effective(manifest.get("overlay"))
+    return manifest
 
 
 def check_rootfs(path: str) -> None:
@@ -82,9 +85,14 @@ def check_rootfs(path: str) -> None:
     if not stat.S_ISDIR(status.st_mode):
         raise LxcError(doing, path, errno.ENOTDIR,
                        "Name a folder; lxc_rootfs makes one out of an archive.")
+    manifest = read_manifest(path)
+    layers = manifest["overlay"]
+    trees = [layers["upper"], *layers["lower"]] if layers else [path]
+    _check_layers(path, trees, manifest)
     for name in ("proc", "sys", "dev"):
+        tree = next((t for t in trees if os.path.lexists("%s/%s" % (t, name))), path)
         try:
-            mode = os.lstat("%s/%s" % (path, name)).st_mode
+            mode = os.lstat("%s/%s" % (tree, name)).st_mode
         except OSError as error:
             raise LxcError(doing, path, errno.ENOENT,
                            "Make the folder; nothing is mounted on what is not there.",
@@ -92,6 +100,22 @@ def check_rootfs(path: str) -> None:
         if not stat.S_ISDIR(mode):
             raise LxcError(doing, path, detail="its /%s is no folder" % name,
                            hint="A link there could lead a mount anywhere: replace it by a folder.")
+
+
+def _check_layers(path: str, trees: list[str], manifest: dict[str, Any]) -> None:
+    """Layers have to be there; and none may be written to that is another's: what overlays show
+    is undefined when a lower layer changes (overlayfs.rst)."""
+    for tree in trees:
+        if not os.path.isdir(tree):
+            raise LxcError("use as root file system", path, errno.ENOENT,
+                           "Put it back, or make the root file system anew with lxc_rootfs.",
+                           "its layer %s is not there" % tree)
+    for clone in manifest.get("clones") or []:
+        other = (store.read_json(clone + MANIFEST_SUFFIX) or {}).get("overlay") or {}
+        if trees[0] in other.get("lower", []):
+            raise LxcError("use as root file system", path, errno.EBUSY,
+                           "Clone it for this container too, with lxc_rootfs.",
+                           "%s shows its files" % clone)
 
 
 def check_links(definition: dict[str, Any]) -> None:

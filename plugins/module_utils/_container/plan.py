@@ -74,6 +74,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "ids": definition["idmap"],
         "cgroups": groups,
         "rootfs": definition["rootfs"],
+        "overlay": manifest.get("overlay"),
         # Device nodes of the tree itself would be the host's devices.
         "rootfs_options": sorted({*definition["rootfs_options"],
                                   *([] if definition["privileged"] else ["nodev"])}),

@@ -20,7 +20,7 @@ import time
 
 from .._kernel import cgroup_tree, idmaps, mounts, processes, syscalls
 from .._kernel.errors import LxcError
-from . import init, network, store
+from . import init, network, overlay, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -187,32 +187,38 @@ def _stage(plan: dict[str, Any], made: _Made) -> None:
     """The root file system with its binds, under their id maps, on a folder of this namespace."""
     users = (os.open("/proc/%d/ns/user" % made.pid, os.O_RDONLY | os.O_CLOEXEC)
              if plan["ids"] else None)
-    path = plan["rootfs"]
+    path, stage = plan["rootfs"], plan["run"] + "/rootfs"
+    layers = plan["overlay"]
     try:
         source = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        # Recursive only where there is nothing to hide: the host's own root has all its mounts.
-        tree = mounts.bind(source, "", plan["rootfs_options"], users, recursive=False)
+        if layers:
+            tree = overlay.mount(layers, stage, plan["ids"], users, plan["rootfs_options"])
+        else:
+            # Not recursive: the host's own root would have all its mounts.
+            tree = mounts.bind(source, "", plan["rootfs_options"], users, recursive=False)
     except OSError as error:
         raise _bind_error("mount the root file system", path, error, users) from error
-    stage = plan["run"] + "/rootfs"
     mounts.attach(tree, os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
     made.stage = stage
     root = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    # Targets are made on the disk itself, where they are the host's root's; layers have no such.
+    ground = ((root, overlay.Owner(plan["ids"])) if layers else (source, overlay.Owner(None)))
     for mount in plan["staged"]:
-        _stage_mount(mount, source, root, users, plan["ids"])
+        _stage_mount(mount, ground, root, users, plan["ids"])
     os.close(source)
     os.close(root)
     if users is not None:
         os.close(users)
 
 
-def _stage_mount(mount: dict[str, Any], plain_root: int, root: int, users: int | None,
-                 ids: dict[str, int] | None) -> None:
+def _stage_mount(mount: dict[str, Any], ground: tuple[int, overlay.Owner], root: int,
+                 users: int | None, ids: dict[str, int] | None) -> None:
     target = mount["target"]
     subject = "%s on %s" % (mount["source"] or mount["type"], target)
     try:
         if mount["create"]:
-            mounts.make_target(plain_root, target, mount["create"])
+            with ground[1]:
+                mounts.make_target(ground[0], target, mount["create"])
         if mount["type"] == "tmpfs":
             owner = ["%s=%d" % (kind, idmaps.outside(idmaps.ranges(ids, kind), 0) or 0)
                      for kind in ("uid", "gid")] if ids else []

@@ -114,6 +114,7 @@ def _path(text: str | bytes | None) -> bytes | None:
 
 _mount = _declare("mount", _STR, _STR, _STR, _ULONG, _STR)
 _umount2 = _declare("umount2", _STR, _INT)
+_renameat2 = _declare("renameat2", _INT, _STR, _INT, _STR, _UINT)
 _unshare = _declare("unshare", _INT)
 _setns = _declare("setns", _INT, _INT)
 _prctl = _declare("prctl", _INT, _ULONG, _ULONG, _ULONG, _ULONG)
@@ -148,6 +149,11 @@ def mount(source: str | None, target: str, fstype: str | None, flags: int,
 
 def umount2(target: str, flags: int = 0) -> None:
     _check(_umount2(_path(target), flags), "umount2", target)
+
+
+def exchange(path: str, other: str) -> None:
+    """renameat2(2): each gets the other's place, in one step."""
+    _check(_renameat2(AT_FDCWD, _path(path), AT_FDCWD, _path(other), 2), "renameat2", path)
 
 
 def unshare(flags: int) -> None:
