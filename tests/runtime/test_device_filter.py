@@ -9,6 +9,7 @@ import os
 import pathlib
 
 import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._container import device_live
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import (
     device_filter,
     mounts,
@@ -77,3 +78,30 @@ def test_the_rule_for_everything(cgroup) -> None:
 def test_a_malformed_rule_is_named(text: str) -> None:
     with pytest.raises(LxcError, match="device rule"):
         device_filter.parse_rule(text)
+
+
+def test_a_program_is_replaced_and_never_missing(cgroup) -> None:
+    attach(cgroup, "c 1:3 rwm")
+    fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        before = syscalls.bpf_device_programs(fd)
+        device_live._replace(str(cgroup), ["c 1:5 rwm"])
+        after = syscalls.bpf_device_programs(fd)
+        assert len(before) == len(after) == 1 and before != after
+        assert opened_inside(cgroup, "/dev/zero", os.O_RDONLY) == 0
+        assert opened_inside(cgroup, "/dev/null", os.O_RDONLY) == errno.EPERM
+    finally:
+        os.close(fd)
+
+
+def test_a_program_of_others_stays(cgroup) -> None:
+    attach(cgroup, "c 1:3 rwm", "c 1:5 rwm")
+    attach(cgroup, "c 1:5 rwm")  # as a systemd inside does: both have to agree
+    device_live._replace(str(cgroup), ["c 1:3 rwm", "c 1:7 rwm"])
+    assert [opened_inside(cgroup, "/dev/" + n, os.O_RDONLY) for n in ("null", "zero", "full")] == [
+        errno.EPERM] * 3
+
+
+def test_a_program_that_somebody_took_away_comes_back(cgroup) -> None:
+    device_live._replace(str(cgroup), ["c 1:5 rwm"])
+    assert opened_inside(cgroup, "/dev/null", os.O_RDONLY) == errno.EPERM

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container.cgroup_values import (
     check,
+    merge,
     resolve,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
@@ -39,6 +40,7 @@ def lines(values: dict[str, t.Any], v1: set[str], v2: set[str]) -> list[tuple[st
     ("pids.max", "0100", "100"),
     ("cpuset.cpus", 0, "0"),
     ("cpuset.cpus", "0-3,8", "0-3,8"),
+    ("cpuset.cpus", "8,1,0,2-3", "0-3,8"),
     ("memory.oom.group", True, "1"),
     ("net_cls.classid", "0x100001", "0x100001"),
 ])
@@ -113,6 +115,8 @@ def test_what_can_not_be_is_refused(values: dict[str, t.Any], said: str) -> None
     ({"hugetlb.2MB.limit_in_bytes": "4096"}, {"hugetlb.2MB.max": "4096"}),
     ({"cpuset.cpus": "0-1", "cpuset.mems": "0"}, {"cpuset.cpus": "0-1", "cpuset.mems": "0"}),
     ({"pids.max": "100"}, {"pids.max": "100"}),
+    ({"blkio.throttle.read_bps_device": "8:0 1048576", "blkio.throttle.write_iops_device": "8:0 0"},
+     {"io.max": "8:0 rbps=1048576 wiops=max"}),
 ])
 def test_the_two_names_of_a_value(old: dict[str, str], new: dict[str, str]) -> None:
     for values in (old, new):
@@ -167,10 +171,10 @@ def test_what_is_lost_is_said(values, v1, v2, said) -> None:
     ({"blkio.weight": 500}, set(), {"cpu"}, "the controller blkio is not mounted"),
     ({"cpuacct.usage": 0}, set(), {"cpu"}, "the controller cpuacct is not mounted"),
     ({"memory.high": "1M"}, ALL_V1, set(), "v1 hierarchy"),
-    ({"io.max": "8:0 rbps=1"}, ALL_V1, set(), "v1 hierarchy"),
+    ({"io.latency": "8:0 target=1"}, ALL_V1, set(), "v1 hierarchy"),
     ({"memory.swap.max": "1M"}, ALL_V1, set(), "memory is not limited"),
     ({"memory.swappiness": 10}, set(), ALL_V2, "v2 hierarchy"),
-    ({"blkio.throttle.read_bps_device": "8:0 1"}, set(), ALL_V2, "v2 hierarchy"),
+    ({"blkio.weight_device": "8:0 100"}, set(), ALL_V2, "v2 hierarchy"),
 ])
 def test_what_the_host_has_not_is_an_error(values, v1, v2, said) -> None:
     with pytest.raises(LxcError) as caught:
@@ -183,3 +187,55 @@ def test_names_that_only_one_version_has_pass_there() -> None:
     assert lines({"memory.swappiness": 10}, ALL_V1, set()) == [("memory.swappiness", "10")]
     assert lines({"memory.high": "1K"}, set(), ALL_V2) == [("memory.high", "1024")]
     assert lines({"io.max": "8:0 rbps=1"}, set(), ALL_V2) == [("io.max", "8:0 rbps=1")]
+
+
+@pytest.mark.parametrize("given, normal", [
+    ({"io.max": "8:16 wiops=max rbps=1M, 8:0 wbps=0"},
+     {"io.max": "8:0 wbps=max, 8:16 rbps=1048576 wiops=max"}),
+    ({"blkio.throttle.write_bps_device": ["8:16 2k", "8:0 max"]},
+     {"blkio.throttle.write_bps_device": "8:0 0, 8:16 2048"}),
+])
+def test_limits_of_devices_have_one_spelling(given, normal) -> None:
+    assert check(given) == normal == check(normal)
+
+
+def test_each_limit_of_a_device_is_a_write_of_its_own() -> None:
+    assert lines({"io.max": "8:0 rbps=5, 8:16 rbps=6 wbps=7"}, ALL_V1, set()) == [
+        ("blkio.throttle.read_bps_device", "8:0 5"), ("blkio.throttle.read_bps_device", "8:16 6"),
+        ("blkio.throttle.write_bps_device", "8:16 7")]
+
+
+@pytest.mark.parametrize("key, value", [
+    ("io.max", "8:0"), ("io.max", "sda rbps=1"), ("io.max", "8:0 bps=1"), ("io.max", "8:0 rbps"),
+    ("io.max", "8:0 rbps=x"), ("io.max", ","), ("blkio.throttle.read_bps_device", "8:0"),
+    ("blkio.throttle.read_bps_device", "8:0 1 2"), ("blkio.throttle.read_bps_device", ["8:0 1", 7]),
+])
+def test_a_malformed_limit_of_a_device_is_refused(key: str, value: t.Any) -> None:
+    with pytest.raises(LxcError, match=key) as caught:
+        check({key: value})
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("stored, given, made", [
+    ({"pids.max": "5"}, {"memory.max": "4096"}, {"pids.max": "5", "memory.max": "4096"}),
+    ({"memory.limit_in_bytes": "4096"}, {"memory.max": "8192"}, {"memory.max": "8192"}),
+    ({"memory.max": "4096"}, {"memory.limit_in_bytes": "-1"}, {"memory.limit_in_bytes": "-1"}),
+    ({"cpu.weight": "100"}, {"cpu.shares": "512"}, {"cpu.shares": "512"}),
+    ({"cpu.cfs_quota_us": "5000", "cpu.cfs_period_us": "10000"}, {"cpu.max": "max 100000"},
+     {"cpu.max": "max 100000"}),
+    ({"cpu.max": "5000 10000"}, {"cpu.cfs_quota_us": "7000"},
+     {"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": "7000"}),
+    ({"cpu.cfs_period_us": "10000"}, {"cpu.cfs_quota_us": "7000"},
+     {"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": "7000"}),
+    ({"io.max": "8:0 rbps=5 wbps=6"}, {"blkio.throttle.read_bps_device": "8:0 7"},
+     {"blkio.throttle.read_bps_device": "8:0 7", "blkio.throttle.write_bps_device": "8:0 6"}),
+    ({"hugetlb.2MB.limit_in_bytes": "-1"}, {"hugetlb.2MB.max": "max"}, {"hugetlb.2MB.max": "max"}),
+])
+def test_a_value_replaces_the_one_of_its_other_name(stored, given, made) -> None:
+    assert merge(stored, given) == made
+
+
+def test_what_does_not_go_with_what_is_stored_is_refused() -> None:
+    with pytest.raises(LxcError, match="below the memory limit"):
+        merge({"memory.limit_in_bytes": "8192", "memory.memsw.limit_in_bytes": "8192"},
+              {"memory.limit_in_bytes": "16384"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .._kernel.cgroups import V1_CONTROLLERS
 from .._kernel.errors import LxcError
+from . import cgroup_throttle
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _SUFFIXES = {"k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
 _DIGITS = frozenset("0123456789")
 _NAME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-") | _DIGITS
 _NO_LIMIT = ("max", "-1")
+_HIGHEST_CPU = 65535
 
 _QUOTA, _PERIOD, _BANDWIDTH = "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.max"
 _LIMIT, _BOTH = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
@@ -56,9 +58,12 @@ def check(values: dict[str, Any]) -> dict[str, str]:
     made: dict[str, str] = {}
     for key, value in values.items():
         _check_name(key)
+        if cgroup_throttle.is_limit(key) and isinstance(value, (list, tuple)):
+            value = ", ".join(one_line(key, item) for item in value)
         text = one_line(key, value)
         made[key] = _CHECKS[key](key, text) if key in _CHECKS else _check_other(key, text)
     for old, new in ((_QUOTA, _BANDWIDTH), (_PERIOD, _BANDWIDTH), (_LIMIT, _MAX), (_BOTH, _SWAP),
+                     *((file, cgroup_throttle.MAX) for file in cgroup_throttle.V1),
                      *((old, new) for old, new, _to_new, _to_old in _PAIRS)):
         if old in made and new in made:
             raise _bad(old, "%s is another name of it, and given as well" % new, "Give one.")
@@ -76,13 +81,51 @@ def resolve(values: dict[str, str], v1: set[str],
     :returns: (controller, file, value) in the order to be written, and what was lost on the way
     :raises LxcError: for a controller that is not mounted, or a value that its version has not
     """
-    homes = {key: _home(key, v1, v2) for key in values}
+    homes = {key: home(key, v1, v2) for key in values}
     warnings: list[str] = []
     old = _to_v1({key: values[key] for key in values if homes[key] == 1}, warnings)
     new = _to_v2({key: values[key] for key in values if homes[key] == 2}, warnings)
-    lines = [(key.partition(".")[0], key, value) for key, value in {**old, **new}.items()]
+    lines = [(key.partition(".")[0], key, part) for key, value in {**old, **new}.items()
+             for part in parts(key, value)]
     # The alphabet has cfs_period before cfs_quota and limit before memsw.limit, as v1 wants them.
     return sorted(lines), warnings
+
+
+def parts(key: str, value: str) -> list[str]:
+    """What is written, one write after the other: a limit of devices takes one for each."""
+    return value.split(", ") if cgroup_throttle.is_limit(key) else [value]
+
+
+def merge(stored: dict[str, str], given: dict[str, str]) -> dict[str, str]:
+    """The stored values with the given ones among them, each under the name it was given last.
+
+    :param given: what check() returned, as is ``stored``
+    :raises LxcError: where the two don't go together
+    """
+    made = dict(stored)
+    for key in given:
+        for other in stored:
+            if other == key or other not in made or _both(other) != _both(key) \
+                    or (_both(key) != key and _both(other) != other):  # both v1's: quota, period
+                continue
+            value = made.pop(other)
+            if _both(key) != key and other in (_BANDWIDTH, cgroup_throttle.MAX):
+                made.update(_to_v1({other: value}, []))  # the other parts of it stay
+    made.update(given)
+    return check(made)
+
+
+def _both(key: str) -> str:
+    """The v2 name of what a name of either version stands for."""
+    if key in (_QUOTA, _PERIOD):
+        return _BANDWIDTH
+    if key == _BOTH:
+        return _SWAP
+    if key in cgroup_throttle.V1:
+        return cgroup_throttle.MAX
+    if key.startswith("hugetlb.") and key.endswith(".limit_in_bytes"):
+        return key[:-len("limit_in_bytes")] + "max"
+    return _NEW[key][0] if key in _NEW else key
 
 
 def one_line(key: str, value: Any) -> str:
@@ -176,14 +219,37 @@ def _cpu_list(key: str, text: str) -> str:
     for part in text.split(","):
         first, dash, last = part.partition("-")
         low, high = _number(first), _number(last if dash else first)
-        if low is None or high is None or low > high:
+        if low is None or high is None or low > high or high > _HIGHEST_CPU:
             raise _bad(key, "%r is no list of numbers" % text, 'Write it like "0-3,8".')
-    return text
+    return ranges(numbers(text))
+
+
+def numbers(text: str) -> set[int]:
+    """What is in a list like 0-3,8."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if first:
+            found.update(range(int(first), int(last if dash else first) + 1))
+    return found
+
+
+def ranges(found: set[int]) -> str:
+    """0-3,8 as the kernel writes it."""
+    pairs: list[list[int]] = []
+    for number in sorted(found):
+        if pairs and pairs[-1][1] == number - 1:
+            pairs[-1][1] = number
+        else:
+            pairs.append([number, number])
+    return ",".join(str(low) if low == high else "%d-%d" % (low, high) for low, high in pairs)
 
 
 def _check_other(key: str, text: str) -> str:
     if key.startswith("hugetlb.") and key.endswith((".limit_in_bytes", ".max")):
         return _size(key, text)
+    if cgroup_throttle.is_limit(key):
+        return cgroup_throttle.check(key, text, _size)
     return text
 
 
@@ -218,7 +284,7 @@ def _check_memory(values: dict[str, str]) -> None:
                    "It is the limit of memory and swap together.")
 
 
-def _home(key: str, v1: set[str], v2: set[str]) -> int:
+def home(key: str, v1: set[str], v2: set[str]) -> int:
     """The version of the hierarchy that has the key's controller."""
     controller = key.partition(".")[0]
     if ("blkio" if controller == "io" else controller) in v1:
@@ -230,7 +296,7 @@ def _home(key: str, v1: set[str], v2: set[str]) -> int:
                    hint="The role fleet.lxc.host mounts what is missing, where the kernel has it.")
 
 
-def _no_such(key: str, version: int) -> LxcError:
+def no_such(key: str, version: int) -> LxcError:
     return LxcError("set control group value", key,
                     detail="this host has the controller in a v%d hierarchy, "
                            "which has nothing like it" % version,
@@ -245,11 +311,12 @@ def _clamp(number: int, lowest: int, highest: int) -> str:
     return str(min(max(number, lowest), highest))
 
 
-def _shares_to_weight(shares: str) -> str:
-    return _clamp((int(shares) * 100 + 512) // 1024, 1, 10000)
+def _shares_to_weight(number: str) -> str:
+    return _clamp((int(number) * 100 + 512) // 1024, 1, 10000)
 
 
-def _weight_to_shares(weight: str) -> str:
+def shares(weight: str) -> str:
+    """cpu.weight as cpu.shares, which is how LXC counts a priority."""
     return _clamp((int(weight) * 1024 + 50) // 100, 2, 262144)
 
 
@@ -261,21 +328,46 @@ def _io_to_blkio(weight: str) -> str:
     return _clamp(int(weight) * 5, 10, 1000)
 
 
-def _limit_to_max(limit: str) -> str:
+def limit_to_max(limit: str) -> str:
     return "max" if limit == "-1" else limit
 
 
-def _max_to_limit(limit: str) -> str:
+def max_to_limit(limit: str) -> str:
     return "-1" if limit == "max" else limit
 
 
 # v1 name, v2 name, and the way there and back, for what one value of each says.
 _PAIRS: tuple[tuple[str, str, Callable[[str], str], Callable[[str], str]], ...] = (
-    ("cpu.shares", "cpu.weight", _shares_to_weight, _weight_to_shares),
+    ("cpu.shares", "cpu.weight", _shares_to_weight, shares),
     ("blkio.weight", "io.weight", _blkio_to_io, _io_to_blkio),
-    (_LIMIT, _MAX, _limit_to_max, _max_to_limit),
-    ("memory.soft_limit_in_bytes", "memory.low", _limit_to_max, _max_to_limit),
+    (_LIMIT, _MAX, limit_to_max, max_to_limit),
+    ("memory.soft_limit_in_bytes", "memory.low", limit_to_max, max_to_limit),
 )
+
+def old_name(key: str) -> tuple[str, Callable[[str], str]] | None:
+    """The one v1 file that says the same as a v2 name, and how its value reads there."""
+    if key.startswith("hugetlb.") and key.endswith(".max"):
+        return key[:-len("max")] + "limit_in_bytes", limit_to_max
+    return (_OLD[key][0], _OLD[key][2]) if key in _OLD else None
+
+
+def new_name(key: str) -> tuple[str, Callable[[str], str]] | None:
+    """The one v2 file that says the same as a v1 name, and how its value reads there."""
+    if key.startswith("hugetlb.") and key.endswith(".limit_in_bytes"):
+        return key[:-len("limit_in_bytes")] + "max", max_to_limit
+    return (_NEW[key][0], _NEW[key][2]) if key in _NEW else None
+
+
+def is_v1_alone(key: str) -> bool:
+    """Whether v2 has nothing like it."""
+    return key in _V1_ALONE or key.startswith(("blkio.", "cpuacct."))
+
+
+def is_v2_alone(key: str) -> bool:
+    """Whether v1 has nothing like it."""
+    return key in _V2_ALONE or key.startswith("io.")
+
+
 _NEW = {old: (new, there, back) for old, new, there, back in _PAIRS}
 _OLD = {new: (old, back, there) for old, new, there, back in _PAIRS}
 
@@ -297,20 +389,22 @@ def _to_v1(values: dict[str, str], warnings: list[str]) -> dict[str, str]:
     for key, value in values.items():
         if key == _BANDWIDTH:
             quota, _space, made[_PERIOD] = value.partition(" ")
-            made[_QUOTA] = _max_to_limit(quota)
+            made[_QUOTA] = max_to_limit(quota)
         elif key == _SWAP:
-            limit = _max_to_limit(values.get(_MAX, values.get(_LIMIT, "-1")))
+            limit = max_to_limit(values.get(_MAX, values.get(_LIMIT, "-1")))
             if value != "max" and limit == "-1":
                 raise LxcError("set control group value", key,
                                detail="v1 limits memory and swap together, and memory is not "
                                       "limited", hint="Give '%s' as well." % _MAX)
             made[_BOTH] = "-1" if value == "max" else str(int(value) + int(limit))
+        elif key == cgroup_throttle.MAX:
+            made.update(cgroup_throttle.to_files(value))
         elif key in _OLD:
             _translate(key, value, _OLD, made, warnings)
         elif key.startswith("hugetlb.") and key.endswith(".max"):
-            made[key[:-len("max")] + "limit_in_bytes"] = _max_to_limit(value)
-        elif key in _V2_ALONE or key.startswith("io."):
-            raise _no_such(key, 1)
+            made[key[:-len("max")] + "limit_in_bytes"] = max_to_limit(value)
+        elif is_v2_alone(key):
+            raise no_such(key, 1)
         else:
             made[key] = value
     return made
@@ -320,17 +414,20 @@ def _to_v2(values: dict[str, str], warnings: list[str]) -> dict[str, str]:
     made: dict[str, str] = {}
     for key, value in values.items():
         if key in (_QUOTA, _PERIOD):
-            made[_BANDWIDTH] = "%s %s" % (_limit_to_max(values.get(_QUOTA, "-1")),
+            made[_BANDWIDTH] = "%s %s" % (limit_to_max(values.get(_QUOTA, "-1")),
                                           values.get(_PERIOD, DEFAULT_PERIOD))
         elif key == _BOTH:
             limit = values.get(_LIMIT, values.get(_MAX, "0"))
             made[_SWAP] = "max" if value == "-1" else str(int(value) - int(limit))
+        elif key in cgroup_throttle.V1:
+            made[cgroup_throttle.MAX] = cgroup_throttle.to_max(
+                {other: text for other, text in values.items() if other in cgroup_throttle.V1})
         elif key in _NEW:
             _translate(key, value, _NEW, made, warnings)
         elif key.startswith("hugetlb.") and key.endswith(".limit_in_bytes"):
-            made[key[:-len("limit_in_bytes")] + "max"] = _limit_to_max(value)
-        elif key in _V1_ALONE or key.startswith(("blkio.", "cpuacct.")):
-            raise _no_such(key, 2)
+            made[key[:-len("limit_in_bytes")] + "max"] = limit_to_max(value)
+        elif is_v1_alone(key):
+            raise no_such(key, 2)
         else:
             made[key] = value
     return made

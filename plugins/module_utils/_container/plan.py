@@ -139,7 +139,8 @@ def _plan_cgroups(definition: dict[str, Any], host: Host) -> dict[str, Any]:
         "enable": [[unified, "%s/%s" % (unified, TREE)], sorted(host.v2)] if v2 and host.v2 else [],
         "files": [["%s/%s" % (folders[c], file), value] for c, file, value in values]
         + device_files,
-        "device_program": program, "warnings": warnings,
+        "device_program": program, "device_rules": list(definition["devices"]),
+        "warnings": warnings,
     }
 
 

@@ -27,11 +27,11 @@ FILES = {
         "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
         "netlink_socket", "processes", "seccomp", "syscalls"),
     "_container": (
-        "__init__", "attach", "attach_command", "cgroup_values", "cleanup", "defaults", "entry",
-        "event_stream", "events", "exchange", "freezer", "host", "init", "launch", "launcher",
-        "lifecycle", "monitor", "network", "observe", "operation", "overlay", "plan", "program",
-        "runtime", "signals", "starter", "store", "system", "target", "users",
-        "wait"),
+        "__init__", "attach", "attach_command", "cgroup_throttle", "cgroup_values", "cleanup",
+        "defaults", "entry", "event_stream", "events", "exchange", "freezer", "host", "init",
+        "launch", "launcher", "lifecycle", "monitor", "network", "observe", "operation",
+        "overlay", "plan", "program", "runtime", "signals", "starter", "store", "system",
+        "target", "users", "wait"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".

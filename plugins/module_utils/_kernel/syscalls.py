@@ -43,7 +43,8 @@ PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
 PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 8, 38, 47
 PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
 
-BPF_PROG_LOAD, BPF_PROG_ATTACH = 5, 8
+BPF_PROG_LOAD, BPF_PROG_ATTACH, BPF_PROG_GET_FD_BY_ID, BPF_PROG_QUERY = 5, 8, 13, 16
+BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI, BPF_F_REPLACE = 6, 2, 4
 
 P_PIDFD = 3
 
@@ -292,10 +293,33 @@ def bpf_load_device_program(instructions: bytes) -> int:
     return _check(_bpf(BPF_PROG_LOAD, attr, len(attr)), "bpf", "BPF_PROG_LOAD")
 
 
-def bpf_attach_device_program(cgroup_fd: int, program_fd: int) -> None:
-    """BPF_F_ALLOW_MULTI: a systemd inside may attach its own, both must agree."""
-    attr = struct.pack("IIII", cgroup_fd, program_fd, 6, 2).ljust(120, b"\0")
+def bpf_attach_device_program(cgroup_fd: int, program_fd: int, replaced_fd: int = -1) -> None:
+    """BPF_F_ALLOW_MULTI: a systemd inside may attach its own, both must agree.
+
+    :param replaced_fd: a program whose place this one takes in one step (Linux 5.6); -1 for none
+    """
+    flags = BPF_F_ALLOW_MULTI | (BPF_F_REPLACE if replaced_fd >= 0 else 0)
+    attr = struct.pack("IIIII", cgroup_fd, program_fd, BPF_CGROUP_DEVICE, flags,
+                       max(replaced_fd, 0)).ljust(120, b"\0")
     _check(_bpf(BPF_PROG_ATTACH, attr, len(attr)), "bpf", "BPF_PROG_ATTACH")
+
+
+def bpf_device_programs(cgroup_fd: int) -> list[int]:
+    """Ids of the programs that are attached to the folder itself, in order (BPF_PROG_QUERY)."""
+    ids = (ctypes.c_uint32 * 64)()  # the kernel's limit, BPF_CGROUP_MAX_PROGS
+    attr = ctypes.create_string_buffer(
+        struct.pack("IIIIQI", cgroup_fd, BPF_CGROUP_DEVICE, 0, 0, ctypes.addressof(ids), len(ids))
+        .ljust(120, b"\0"), 120)
+    # The kernel writes their number into the same structure.
+    _check(_bpf(BPF_PROG_QUERY, attr, 120), "bpf", "BPF_PROG_QUERY")
+    count: int = struct.unpack_from("I", attr.raw, 24)[0]
+    return list(ids[:count])
+
+
+def bpf_program_by_id(number: int) -> int:
+    """:returns: a file descriptor of the program"""
+    attr = struct.pack("III", number, 0, 0).ljust(120, b"\0")
+    return _check(_bpf(BPF_PROG_GET_FD_BY_ID, attr, len(attr)), "bpf", str(number))
 
 
 def clone(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
