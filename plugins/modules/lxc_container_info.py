@@ -63,6 +63,13 @@ EXAMPLES = r"""
   loop_control:
     label: "{{ item.name }}"
 
+- name: Show the processes of all of them, as lxc-ps does
+  ansible.builtin.debug:
+    msg: "{{ item.container }} {{ item.pid }} {{ item.user_inside }} {{ item.command }}"
+  loop: "{{ found.containers | map(attribute='processes') | flatten }}"
+  loop_control:
+    label: "{{ item.pid }}"
+
 - name: Look at some
   fleet.lxc.lxc_container_info:
     name:
@@ -170,6 +177,10 @@ containers:
       elements: dict
       returned: always
       contains:
+        container:
+          description: Name of the container, for lists of several.
+          type: str
+          returned: always
         pid:
           description: Process id on the host.
           type: int
@@ -178,9 +189,26 @@ containers:
           description: Process id inside.
           type: int
           returned: always
+        ppid:
+          description: Process id, on the host, of the process that it is a child of.
+          type: int
+          returned: always
         uid:
           description: User id on the host.
           type: int
+          returned: always
+        user:
+          description: Name of the user on the host, by its C(/etc/passwd). Null where it has none.
+          type: str
+          returned: always
+        uid_inside:
+          description: User id inside; 65534, the kernel's nobody, where it has none there.
+          type: int
+          returned: always
+        user_inside:
+          description: Name of the user inside, by the C(/etc/passwd) of its root file system. Null
+            where it has none.
+          type: str
           returned: always
         name:
           description: Short name, up to 15 bytes.
@@ -189,6 +217,19 @@ containers:
         command:
           description: Command line; the short name in brackets where it has none.
           type: str
+          returned: always
+        state:
+          description: State of the process in one letter, as ps(1) has it.
+          type: str
+          returned: always
+          sample: S
+        cpu:
+          description: Seconds of processor time that it has used.
+          type: float
+          returned: always
+        started:
+          description: When it was started, in seconds since 1970.
+          type: float
           returned: always
         memory:
           description: Resident memory in bytes.
@@ -223,11 +264,19 @@ containers:
       links: [veth0a1b2c3d]
       addresses: [{link: eth0, address: 10.0.3.11/24}]
       processes:
-        - pid: 4711
+        - container: web1
+          pid: 4711
           pid_inside: 1
+          ppid: 4709
           uid: 1073741824
+          user: null
+          uid_inside: 0
+          user_inside: root
           name: sshd
           command: /usr/sbin/sshd -D -e
+          state: S
+          cpu: 0.02
+          started: 1767225600.25
           memory: 7340032
       memory: 2097152
       log: /var/lib/fleet-lxc/containers/web1/console.log

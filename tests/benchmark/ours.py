@@ -28,6 +28,11 @@ def missing() -> str | None:
     return None
 
 
+def part(name: str) -> t.Any:
+    """A module of the runtime."""
+    return importlib.import_module(PACKAGE + name)
+
+
 def module_missing() -> str | None:
     """The same for the rows that run tasks."""
     if not (workload.ROOT / "plugins" / "modules" / "lxc_container.py").exists():

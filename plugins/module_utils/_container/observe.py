@@ -39,24 +39,8 @@ def status(name: str) -> dict[str, Any]:
 
 
 def container_pids(recorded: dict[str, Any]) -> list[int]:
-    """The processes of the container, from the first of its control groups that is there."""
-    for path in recorded.get("cgroups") or []:
+    """The processes of the container, from a control group of its that is there."""
+    for path in reversed(recorded.get("cgroups") or []):  # v2 is last, and lists faster
         if os.path.isdir(path):
             return sorted(cgroup_tree.pids(path))
     return []
-
-
-def process_facts(pid: int) -> dict[str, Any] | None:
-    """One process as lxc-ps shows it, None when it has ended: proc_pid_status(5)."""
-    try:
-        with open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as stream:
-            fields = dict(line.rstrip("\n").partition(":\t")[::2] for line in stream)
-        with open("/proc/%d/cmdline" % pid, "rb") as stream:
-            words = stream.read().rstrip(b"\0").split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    command = " ".join(os.fsdecode(word) for word in words)
-    return {"pid": pid, "pid_inside": int(fields["NSpid"].split()[-1]),
-            "uid": int(fields["Uid"].split()[0]), "name": fields["Name"],
-            "command": command or "[%s]" % fields["Name"],
-            "memory": int(fields.get("VmRSS", "0 kB").split()[0]) * 1024}

@@ -16,7 +16,7 @@ from . import store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # So that AnsiballZ packs them, with all that they import.
-    from . import attach_command, event_stream, freezer, launcher, wait  # noqa: F401
+    from . import attach_command, event_stream, freezer, launcher, process_list, wait  # noqa: F401
 
 RUNTIME = store.STATE + "/runtime"
 PROGRAM = "fleet-lxc"
@@ -29,8 +29,8 @@ FILES = {
     "_container": (
         "__init__", "attach", "attach_command", "cgroup_throttle", "cgroup_values", "cleanup",
         "defaults", "entry", "event_stream", "events", "exchange", "freezer", "host", "init",
-        "launch", "launcher", "lifecycle", "monitor", "network", "observe", "operation",
-        "overlay", "plan", "program", "runtime", "signals", "starter", "store", "system",
+        "launch", "launcher", "lifecycle", "monitor", "network", "observe", "operation", "overlay",
+        "plan", "process_list", "program", "runtime", "signals", "starter", "store", "system",
         "target", "users", "wait"),
 }
 _PROGRAM_TEXT = """\

@@ -87,10 +87,20 @@ def inherit_cpuset(path: str) -> None:
 
 def pids(path: str) -> list[int]:
     """Every process in the folder and below it."""
-    found: list[int] = []
+    found = _own_pids(path)
+    try:
+        if os.stat(path).st_nlink == 2:  # no folder in it: a walk would look at each of its files
+            return found
+    except OSError:
+        return found
     for folder, _names, _files in os.walk(path):
-        found += [int(word) for word in (read(folder + "/cgroup.procs") or "").split()]
+        if folder != path:
+            found += _own_pids(folder)
     return found
+
+
+def _own_pids(path: str) -> list[int]:
+    return [int(word) for word in (read(path + "/cgroup.procs") or "").split()]
 
 
 def oom_kills(path: str) -> int:

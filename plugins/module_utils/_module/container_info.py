@@ -11,6 +11,7 @@ import typing as t
 
 from .._container import observe, store
 from .._container.lxc_config_write import lxc_config, options_of
+from .._container.process_list import ProcessList
 from .._kernel import cgroup_tree, processes
 from .._kernel.errors import LxcError
 from .._kernel.netlink import Netlink
@@ -30,12 +31,13 @@ def handle(request: Request) -> dict[str, t.Any]:
     if wanted is not None:
         warn_of_unmatched(selection, request.warn)
     found, errors, problems = [], {}, {}
+    listed = ProcessList()
     for name, definition in selection.containers.items():
         try:
             if isinstance(definition, LxcError):
                 raise definition
             status = observe.status(name)
-            facts = _facts(name, definition, status)
+            facts = _facts(name, definition, status, listed)
         except LxcError as error:
             errors[name] = error
             continue
@@ -50,12 +52,12 @@ def handle(request: Request) -> dict[str, t.Any]:
     return {"changed": False, "containers": found, **failure(errors)}
 
 
-def _facts(name: str, definition: dict[str, t.Any], status: dict[str, t.Any]) -> dict[str, t.Any]:
+def _facts(name: str, definition: dict[str, t.Any], status: dict[str, t.Any],
+           listed: ProcessList) -> dict[str, t.Any]:
     recorded = status["recorded"]
     # What is recorded of the last run outlives it.
     running = recorded if status["pid"] else {}
     started = running.get("started")
-    listed = [observe.process_facts(pid) for pid in observe.container_pids(running)]
     return {
         "name": name, "state": status["state"], "pid": status["pid"],
         "monitor_pid": status["monitor_pid"], "rootfs": definition["rootfs"],
@@ -64,7 +66,7 @@ def _facts(name: str, definition: dict[str, t.Any], status: dict[str, t.Any]) ->
         "started": started,
         "uptime": None if started is None else round(max(0.0, time.time() - started), 3),
         "cgroups": running.get("cgroups") or [], "links": running.get("links") or [],
-        "processes": [facts for facts in listed if facts is not None],
+        "processes": listed.of(running, definition["rootfs"]) if running else [],
         "memory": _memory(running), "log": store.folder(name) + "/console.log"}
 
 
