@@ -129,6 +129,19 @@ options:
       - Whether the bridge takes packets for every hardware address. Its ports do that anyway, so
         containers don't need it.
     type: bool
+  confirm_timeout:
+    description:
+      - Seconds that a change of a bridge that takes over a NIC waits to be confirmed. A process on
+        the host makes the change, and undoes it when that time is over. The task itself confirms
+        it, as soon as it has reached the host over a new connection.
+      - So a wrong gateway, or a connection that breaks in the middle, ends with the old network
+        and an error that says so. Meanwhile nothing else may change the bridge.
+      - V(0) makes the change without that.
+    type: int
+    default: 60
+  confirmation:
+    description: What the action plugin says to the module. Not for use in tasks.
+    type: str
   force:
     description:
       - With O(state=absent), remove the bridge also from under ports that are not in O(ports).

@@ -84,6 +84,26 @@ class Lan:
                 # What was sent in the last moment has no answer yet.
                 lost[target] = max(int(found[1]) - int(found[2]) - 1, 0)
 
+    @contextlib.contextmanager
+    def far_away(self) -> t.Iterator[None]:
+        """The client leaves the switch and is behind the gateway while the block runs."""
+        with inside(self.client), Netlink() as netlink:
+            netlink.delete_link("eth0")
+            netlink.create_veth("eth0", "far", peer_netns_fd=self.gateway, up=False)
+            batch("link set eth0 up\naddress add 203.0.114.2/24 dev eth0\n"
+                  "route add default via 203.0.114.1")
+        with inside(self.gateway):
+            batch("link set far up\naddress add 203.0.114.1/24 dev far")
+            with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as file:
+                file.write("1")
+        yield
+
+    def answers(self, target: str) -> bool:
+        """Whether the client reaches it."""
+        with inside(self.client):
+            return not subprocess.run(["ping", "-n", "-c1", "-W", "0.2", target], check=False,
+                                      stdout=subprocess.DEVNULL).returncode
+
 
 def ip(*arguments: str) -> str:
     return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout

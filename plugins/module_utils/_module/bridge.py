@@ -8,10 +8,12 @@ import copy
 import time
 import typing as t
 
-from .._bridge.apply import apply
+from .._bridge.apply import apply, undo
 from .._bridge.observe import BridgeState, facts, observe
-from .._bridge.plan import plan_absent, plan_present
+from .._bridge.plan import Plan, plan_absent, plan_present
 from .._bridge.spec import BridgeSpec, make_spec
+from .._bridge.watchdog import Change, begin, keep, revoke
+from .._kernel.errors import LxcError
 from .._kernel.netlink import Netlink
 
 if t.TYPE_CHECKING:
@@ -35,38 +37,82 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "gateway4": {"type": "str"},
     "gateway6": {"type": "str"},
     "promiscuous": {"type": "bool"},
+    "confirm_timeout": {"type": "int", "default": 60},
+    "confirmation": {"type": "str"},
     "force": {"type": "bool", "default": False},
 }
 
 
 def handle(request: Request) -> dict[str, t.Any]:
     """Make the bridge what the task says, or remove it."""
-    absent = request.params["state"] == "absent"
     spec = make_spec(request.params)
+    word, _space, token = (request.params["confirmation"] or "").partition(" ")
+    if word == "undo":
+        raise revoke(token)
+    kept = keep(token) if word == "keep" else []
     with Netlink() as netlink:
-        if absent:
-            state = _observe_leaving(netlink, spec)
-            plan = plan_absent(spec, state, request.params["force"])
-        else:
-            state = observe(netlink, spec)
-            plan = plan_present(spec, state)
+        state, plan = _plan(netlink, spec, request.params)
+        if kept or word == "keep":
+            _check_settled(spec, plan)
         before = facts(spec.name, state)
-        warnings = list(plan.warnings)
+        warnings = [*kept, *plan.warnings]
         steps = [*plan.operations, *plan.deferred]
-        if request.check_mode:
+        guarded = plan.risky and not request.check_mode and request.params["confirm_timeout"] > 0
+        if guarded:
+            _guard(request, word, token, state, plan)
+        if request.check_mode or guarded:
             after = copy.deepcopy(before)
             for operation in steps:
                 operation.alter(after)
         else:
             warnings += apply(netlink, steps, state)
-            after = facts(spec.name, observe(netlink, spec)) if steps else before
+            again = spec._replace(takeover=state.nic or None)  # of a bridge that is gone too
+            after = facts(spec.name, observe(netlink, again)) if steps else before
     for warning in warnings:
         request.warn(warning)
     operations = [operation.describe() for operation in steps]
-    return {"changed": bool(operations) and (request.check_mode or before != after),
-            "bridge": after, "operations": operations,
-            "diff": {"before": before, "after": {**after, "operations": operations}
-                     if operations else after}}
+    result = {"changed": bool(operations) and (request.check_mode or guarded or before != after),
+              "bridge": after, "operations": operations,
+              "diff": {"before": before, "after": {**after, "operations": operations}
+                       if operations else after}}
+    return {**result, "unconfirmed": True} if guarded else result
+
+
+def _plan(netlink: Netlink, spec: BridgeSpec, params: dict[str, t.Any]
+          ) -> tuple[BridgeState, Plan]:
+    if params["state"] == "absent":
+        state = _observe_leaving(netlink, spec)
+        return state, plan_absent(spec, state, params["force"])
+    state = observe(netlink, spec)
+    return state, plan_present(spec, state)
+
+
+def _check_settled(spec: BridgeSpec, plan: Plan) -> None:
+    """What was confirmed is in place, so that only what can't cut the host off is left."""
+    if plan.risky:
+        raise LxcError("change", spec.name, detail="the network has changed again since: %s"
+                       % "; ".join(o.describe() for o in plan.operations),
+                       hint="Another program manages the NIC; let it manage the bridge instead, "
+                            "and run the task again.")
+
+
+def _guard(request: Request, word: str, token: str, state: BridgeState, plan: Plan) -> None:
+    """Let a watchdog make the change, for the action plugin to confirm."""
+    if word != "begin":
+        raise LxcError("change", state.nic, detail="there is nobody to confirm that this host can "
+                       "still be reached", hint="Run the module as a task, whose action plugin "
+                       "does that, or set 'confirm_timeout: 0' to do without.")
+
+    def make() -> list[str]:
+        with Netlink() as netlink:
+            return apply(netlink, plan.operations, state)
+
+    def take_back() -> list[str]:
+        with Netlink() as netlink:
+            return undo(netlink, plan.operations, state)
+
+    begin(token, Change(request.params["name"], request.params["confirm_timeout"], make,
+                        take_back))
 
 
 def _observe_leaving(netlink: Netlink, spec: BridgeSpec) -> BridgeState:
@@ -77,7 +123,8 @@ def _observe_leaving(netlink: Netlink, spec: BridgeSpec) -> BridgeState:
     deadline = time.monotonic() + _PORTS_LEAVE_WITHIN
     while True:
         state = observe(netlink, spec)
-        strangers = [link for name, link in state.ports.items() if name not in (spec.ports or ())]
+        known = (*(spec.ports or ()), state.nic)
+        strangers = [link for name, link in state.ports.items() if name not in known]
         if (not strangers or any(link["kind"] != "veth" for link in strangers)
                 or time.monotonic() > deadline):
             return state
