@@ -14,8 +14,9 @@ UTILS = pathlib.Path(__file__).parents[2] / "plugins" / "module_utils"
 # Of modules that run from the archive only.
 ONLY_MODULES = {"_kernel": {"announce", "features", "kconfig", "link_config", "nftables",
                             "sysctls"},
-                "_container": {"cgroup_live", "cgroup_read", "checks", "device_live",
-                               "device_rules", "networks", "spec", "system_checks",
+                "_container": {"application", "cgroup_live", "cgroup_read", "checks",
+                               "device_live", "device_rules", "networks", "spec",
+                               "system_checks",
                                "lxc_config_devices", "lxc_config_map", "lxc_config_mounts",
                                "lxc_config_networks", "lxc_config_parse", "lxc_config_values",
                                "lxc_config_write"}}

@@ -71,6 +71,7 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     if link.recv(16) != b"go":
         raise LxcError("start container", plan["name"], detail="its starter was killed")
     root = _own_mounts(plan, step)
+    stdio = [program.open_stdio(path, step) for path in plan.get("stdio") or ()]
     if plan["ids"]:
         step[:] = "become root of the user namespace of", plan["name"]
         os.setgroups([])
@@ -94,8 +95,8 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     step[:] = "take the console as terminal of", plan["name"]
     os.setsid()
     fcntl.ioctl(console, termios.TIOCSCTTY, 0)
-    for fd in (0, 1, 2):
-        os.dup2(console, fd)
+    for fd, source in enumerate(stdio or (console, console, console)):
+        os.dup2(source, fd)
     step[:] = "change into the folder", plan["cwd"]
     os.chdir(plan["cwd"])
     os.getcwd()  # ENOENT where it is outside of the root (CVE-2024-21626)

@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from .operation import Outcomes as Outcomes
 
 
-def start(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
+def start(names: list[str], timeout: float = TIMEOUT,
+          once: dict[str, dict[str, Any]] | None = None) -> Outcomes:
     """Start what is not running.
 
+    :param once: by name: options that differ in this run alone, and "stdio", the paths of what
+        the program has as its standard input, output and error instead of the console
     :returns: by name: {"changed": bool, "warnings": [...]} or the error
     """
     facts = host.Host()
@@ -45,7 +48,7 @@ def start(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
                     outcomes[name] = {"changed": False, "warnings": []}
                     continue
                 lock.show("STARTING")
-                made = _prepare_start(name, facts)
+                made = _prepare_start(name, facts, (once or {}).get(name, {}))
                 if launched is None:
                     launched = launch.Launch(plan.monitor_folders(facts),
                                              [one.fd for one in locks.values()], timeout)
@@ -72,14 +75,16 @@ def _give_up(name: str, error: LxcError) -> None:
         pass
 
 
-def _prepare_start(name: str, facts: host.Host) -> dict[str, Any]:
+def _prepare_start(name: str, facts: host.Host, once: dict[str, Any]) -> dict[str, Any]:
     """Plan it and write down, before the first side effect, what is going to be made."""
-    definition = store.need_definition(name)
+    definition = {**store.need_definition(name), **once}
+    stdio = definition.pop("stdio", None)
     host.check_rootfs(definition["rootfs"])
     host.check_links(definition)
     made = plan.make_plan(definition, host.read_manifest(definition["rootfs"]), facts)
     recorded = store.read_state(name) or {}
     made["definition"] = definition  # which a later task compares with the one that is stored
+    made["stdio"] = stdio
     made["stale"] = [link for link in recorded.get("links") or [] if link in made["links"]]
     store.make_folder(store.run_folder(name) + "/rootfs")
     store.write_json(store.run_folder(name) + "/plan.json", made)

@@ -53,3 +53,13 @@ def find(name: str, path: str) -> str:
     raise LxcError("run", name, errno.ENOENT,
                    "Name a program of the container, with its whole path.",
                    "the container has no such program")
+
+
+def open_stdio(path: str, step: list[str]) -> int:
+    """A file to read, or a FIFO to write into that somebody reads; else opening would wait."""
+    step[:] = "open", path
+    if not stat.S_ISFIFO(os.stat(path).st_mode):
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(fd, True)
+    return fd
