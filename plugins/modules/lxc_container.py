@@ -111,29 +111,45 @@ options:
         type: str
       networks:
         description:
-          - The links of the container's own network, exactly these.
+          - The links of the container's own network, exactly these. Types may be mixed.
           - A new container without any shares the host's network, with every address, every port
-            and
-            every abstract socket of the host; an item of type V(none) goes back to that.
+            and every abstract socket of the host; an item of type V(none) goes back to that.
         type: list
         elements: dict
         suboptions:
           type:
             description:
-              - V(veth) is a link to a bridge of the host.
+              - V(veth) is a link to a bridge of the host, or with
+                O(containers[].networks[].mode=router) to the host itself.
+              - V(macvlan) hangs on a link of the host with a hardware address of its own. The host
+                itself can't be reached over it.
+              - V(ipvlan) hangs on a link of the host and shares its hardware address, for networks
+                that let only one through.
+              - V(vlan) is the tagged VLAN O(containers[].networks[].vlan) of a link of the host.
+              - V(phys) is the link of the host itself, which is taken from the host as long as the
+                container runs. It comes back with its old name, hardware address and MTU. A link
+                that has addresses of the host, or is a bridge's port, is refused.
               - V(empty) is a network with nothing but V(lo) in it. It is the only item then.
               - V(none) shares the host's network. It is the only item then.
+              - A type that the kernel does not have is refused at the start;
+                M(fleet.lxc.lxc_host_info) says what it has.
             type: str
-            choices: [veth, empty, none]
+            choices: [veth, macvlan, ipvlan, vlan, phys, empty, none]
             default: veth
           link:
-            description: The host's bridge, as made by M(fleet.lxc.lxc_bridge). Required for
-              V(veth).
+            description:
+              - The link of the host. For V(veth) it is a bridge, as made by
+                M(fleet.lxc.lxc_bridge).
+              - Required, but for V(veth) with O(containers[].networks[].mode=router).
             type: str
           name:
             description: The link's name inside. Left out, it is V(eth0) for the first item, and so
-              on.
+              on; of V(phys) the name that it has.
             type: str
+          up:
+            description: Whether the link comes up.
+            type: bool
+            default: true
           addresses:
             description:
               - Addresses with the length of their network's prefix, like V(10.0.3.5/24) or
@@ -142,24 +158,72 @@ options:
             elements: str
             default: []
           gateway4:
-            description: The router of the IPv4 default route, in the network of one of the
-              addresses.
+            description:
+              - The router of the IPv4 default route, in the network of one of the addresses, or any
+                where all of them are single ones (V(/32)).
+              - V(auto) is the first IPv4 address that O(containers[].networks[].link) has on the
+                host.
+              - V(dev) is a default route without a router, as an V(ipvlan) of mode V(l3) wants it.
             type: str
           gateway6:
             description:
               - The router of the IPv6 default route, in the network of one of the addresses, or
-                link-local.
+                link-local, or any where all of them are single ones (V(/128)).
+              - V(auto) and V(dev) are as for O(containers[].networks[].gateway4).
             type: str
           mtu:
-            description: Bytes a packet, from 68 (1280 with IPv6 addresses) to 65535.
+            description: Bytes a packet, from 68 (1280 with IPv6 addresses) to 65535. Links on top
+              of another can't have more than that one.
             type: int
           mac:
-            description: The hardware address inside. Left out, the kernel chooses one at each
-              start.
+            description:
+              - The hardware address inside. Left out, the kernel chooses one at each start.
+              - Each V(x) in it, as in V(02:00:00:xx:xx:xx), stands for a digit that is chosen for
+                this container on this host, and stays the same.
+              - Not for V(ipvlan).
             type: str
           host_name:
-            description: The name of the link's end on the host. Left out, it is chosen at each
+            description: The name of a V(veth)'s end on the host. Left out, it is chosen at each
               start.
+            type: str
+          mode:
+            description:
+              - Of a V(veth) V(bridge), the default, or V(router). The latter has a route on the
+                host to each address, and the host answers for the gateways.
+              - Of a V(macvlan) V(private), the default, V(vepa), V(bridge), which lets the macvlans
+                of a link reach each other, or V(passthru).
+              - Of an V(ipvlan) V(l3), the default, V(l3s) or V(l2).
+            type: str
+            choices: [bridge, l2, l3, l3s, passthru, private, router, vepa]
+          isolation:
+            description: Of an V(ipvlan) how it sees those beside it, by default V(bridge).
+            type: str
+            choices: [bridge, private, vepa]
+          vlan:
+            description:
+              - Of type V(vlan) the number of the VLAN, from 0 to 4094, and required.
+              - Of a V(veth) the VLAN of the bridge's port for frames without a tag; V(0) is none.
+                The bridge has to filter by VLAN.
+            type: int
+          tagged_vlans:
+            description: Of a V(veth) the VLANs of the bridge's port for frames with a tag. The
+              bridge has to filter by VLAN.
+            type: list
+            elements: int
+            default: []
+          script_up:
+            description:
+              - A program of the host, with arguments, that is run as the host's root when the link
+                is there and configured. The start fails with it.
+              - It gets what LXC gives to C(lxc.net.N.script.up), arguments where
+                O(containers[].hook_version) is 0, and the environment in any case.
+            type: str
+          script_down:
+            description:
+              - The same when the container has ended, before the link goes. That it fails is said
+                in the container's log.
+              - It may take 30 seconds. The containers of the same launch wait for their own end
+                meanwhile.
             type: str
       mounts:
         description:
@@ -517,7 +581,7 @@ options:
     type: str
   networks:
     description:
-      - The links of the container's own network, exactly these.
+      - The links of the container's own network, exactly these. Types may be mixed.
       - A new container without any shares the host's network, with every address, every port and
         every abstract socket of the host; an item of type V(none) goes back to that.
     type: list
@@ -525,18 +589,36 @@ options:
     suboptions:
       type:
         description:
-          - V(veth) is a link to a bridge of the host.
+          - V(veth) is a link to a bridge of the host, or with O(networks[].mode=router) to the host
+            itself.
+          - V(macvlan) hangs on a link of the host with a hardware address of its own. The host
+            itself can't be reached over it.
+          - V(ipvlan) hangs on a link of the host and shares its hardware address, for networks that
+            let only one through.
+          - V(vlan) is the tagged VLAN O(networks[].vlan) of a link of the host.
+          - V(phys) is the link of the host itself, which is taken from the host as long as the
+            container runs. It comes back with its old name, hardware address and MTU. A link that
+            has addresses of the host, or is a bridge's port, is refused.
           - V(empty) is a network with nothing but V(lo) in it. It is the only item then.
           - V(none) shares the host's network. It is the only item then.
+          - A type that the kernel does not have is refused at the start; M(fleet.lxc.lxc_host_info)
+            says what it has.
         type: str
-        choices: [veth, empty, none]
+        choices: [veth, macvlan, ipvlan, vlan, phys, empty, none]
         default: veth
       link:
-        description: The host's bridge, as made by M(fleet.lxc.lxc_bridge). Required for V(veth).
+        description:
+          - The link of the host. For V(veth) it is a bridge, as made by M(fleet.lxc.lxc_bridge).
+          - Required, but for V(veth) with O(networks[].mode=router).
         type: str
       name:
-        description: The link's name inside. Left out, it is V(eth0) for the first item, and so on.
+        description: The link's name inside. Left out, it is V(eth0) for the first item, and so on;
+          of V(phys) the name that it has.
         type: str
+      up:
+        description: Whether the link comes up.
+        type: bool
+        default: true
       addresses:
         description:
           - Addresses with the length of their network's prefix, like V(10.0.3.5/24) or
@@ -545,21 +627,70 @@ options:
         elements: str
         default: []
       gateway4:
-        description: The router of the IPv4 default route, in the network of one of the addresses.
+        description:
+          - The router of the IPv4 default route, in the network of one of the addresses, or any
+            where all of them are single ones (V(/32)).
+          - V(auto) is the first IPv4 address that O(networks[].link) has on the host.
+          - V(dev) is a default route without a router, as an V(ipvlan) of mode V(l3) wants it.
         type: str
       gateway6:
         description:
           - The router of the IPv6 default route, in the network of one of the addresses, or
-            link-local.
+            link-local, or any where all of them are single ones (V(/128)).
+          - V(auto) and V(dev) are as for O(networks[].gateway4).
         type: str
       mtu:
-        description: Bytes a packet, from 68 (1280 with IPv6 addresses) to 65535.
+        description: Bytes a packet, from 68 (1280 with IPv6 addresses) to 65535. Links on top of
+          another can't have more than that one.
         type: int
       mac:
-        description: The hardware address inside. Left out, the kernel chooses one at each start.
+        description:
+          - The hardware address inside. Left out, the kernel chooses one at each start.
+          - Each V(x) in it, as in V(02:00:00:xx:xx:xx), stands for a digit that is chosen for this
+            container on this host, and stays the same.
+          - Not for V(ipvlan).
         type: str
       host_name:
-        description: The name of the link's end on the host. Left out, it is chosen at each start.
+        description: The name of a V(veth)'s end on the host. Left out, it is chosen at each start.
+        type: str
+      mode:
+        description:
+          - Of a V(veth) V(bridge), the default, or V(router). The latter has a route on the host to
+            each address, and the host answers for the gateways.
+          - Of a V(macvlan) V(private), the default, V(vepa), V(bridge), which lets the macvlans of
+            a link reach each other, or V(passthru).
+          - Of an V(ipvlan) V(l3), the default, V(l3s) or V(l2).
+        type: str
+        choices: [bridge, l2, l3, l3s, passthru, private, router, vepa]
+      isolation:
+        description: Of an V(ipvlan) how it sees those beside it, by default V(bridge).
+        type: str
+        choices: [bridge, private, vepa]
+      vlan:
+        description:
+          - Of type V(vlan) the number of the VLAN, from 0 to 4094, and required.
+          - Of a V(veth) the VLAN of the bridge's port for frames without a tag; V(0) is none. The
+            bridge has to filter by VLAN.
+        type: int
+      tagged_vlans:
+        description: Of a V(veth) the VLANs of the bridge's port for frames with a tag. The bridge
+          has to filter by VLAN.
+        type: list
+        elements: int
+        default: []
+      script_up:
+        description:
+          - A program of the host, with arguments, that is run as the host's root when the link is
+            there and configured. The start fails with it.
+          - It gets what LXC gives to C(lxc.net.N.script.up), arguments where O(hook_version) is 0,
+            and the environment in any case.
+        type: str
+      script_down:
+        description:
+          - The same when the container has ended, before the link goes. That it fails is said in
+            the container's log.
+          - It may take 30 seconds. The containers of the same launch wait for their own end
+            meanwhile.
         type: str
   mounts:
     description:

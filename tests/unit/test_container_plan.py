@@ -7,8 +7,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.fleet.lxc.plugins.module_utils._container.host import (
-    Host,
+from ansible_collections.fleet.lxc.plugins.module_utils._container.host import Host
+from ansible_collections.fleet.lxc.plugins.module_utils._container.host_links import (
     check_addresses,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._container.plan import (

@@ -66,8 +66,10 @@ NORMAL: list[tuple[str, t.Any, t.Any]] = [
     ("networks", [{"type": "none"}], None),
     ("networks", [{"type": "empty", "addresses": []}], [{"type": "empty"}]),
     ("networks", [{"link": "br0"}], [{
-        "type": "veth", "link": "br0", "name": "eth0", "addresses": [], "gateway4": None,
-        "gateway6": None, "mtu": None, "mac": None, "host_name": None}]),
+        "type": "veth", "link": "br0", "name": "eth0", "up": True, "addresses": [],
+        "gateway4": None, "gateway6": None, "mtu": None, "mac": None, "host_name": None,
+        "mode": "bridge", "vlan": None, "tagged_vlans": [], "script_up": None,
+        "script_down": None}]),
     ("mounts", [{"source": "/a/", "target": "/b//c", "options": ["ro", "nosuid", "nodev"]}], [{
         "source": "/a", "target": "/b/c", "type": "bind", "read_only": True,
         "options": ["nodev", "nosuid"], "create": None, "optional": False}]),
@@ -183,7 +185,7 @@ REFUSED: list[tuple[str, t.Any, str]] = [
     ("hostname", "h" * 65, "hhh"),
     ("hostname", "a\n", "no host's name"),
     ("networks", [], "empty"),
-    ("networks", [{"type": "phys", "link": "eth0"}], "'phys'"),
+    ("networks", [{"type": "vxlan", "link": "eth0"}], "'vxlan'"),
     ("networks", [{}], "link is missing"),
     ("networks", [{"lnik": "br0"}], "'lnik'"),
     ("networks", [{"type": "none"}, VETH], "nothing else"),

@@ -54,6 +54,9 @@ GOOD = features.Evidence(
     user_namespaces_max=1000, pyroute2="0.7.2")
 
 
+LINKS = dict.fromkeys(("veth", "bridge", "macvlan", "ipvlan", "vlan"))
+
+
 def but(**changes) -> features.Evidence:
     return dataclasses.replace(GOOD, **changes)
 
@@ -79,10 +82,13 @@ def test_a_good_host_lacks_nothing() -> None:
     (but(nf_tables=False), {"masquerade": False}),
     (but(nf_tables=None), {}),
     # No configuration: what only that could tell is not known, unless there is a module.
-    (but(config=None), {"veth": None, "bridge": None, "masquerade": None}),
-    (but(config=None, modules={"veth", "bridge"}), {"masquerade": None}),
+    (but(config=None), {**LINKS, "masquerade": None}),
+    (but(config=None, modules={"veth", "bridge", "macvlan", "ipvlan", "8021q"}),
+     {"masquerade": None}),
+    (but(config={**ALL_SYMBOLS, "CONFIG_VLAN_8021Q": "n"}), {"vlan": False}),
+    (but(link_kinds={"ipvlan": False}), {"ipvlan": False}),
     (but(config=None, filesystems={"devpts", "mqueue"}),
-     {"veth": None, "bridge": None, "masquerade": None, "overlay": None}),
+     {**LINKS, "masquerade": None, "overlay": None}),
     (but(id_mapped_mounts=None, release="5.11.0"), {"id_mapped_mounts": False}),
     (but(seccomp_filters=False), {"seccomp": False}),
     (but(ipv6=False), {"ipv6": False}),

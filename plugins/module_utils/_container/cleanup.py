@@ -55,8 +55,8 @@ def finish(name: str, recorded: dict[str, Any], exit_status: dict[str, int] | No
     groups = recorded.get("cgroups") or []
     kills = announce(name, recorded, error)
     problem = remove_cgroups(groups)
-    record(name, recorded, groups if problem else [], exit_status, error, kills)
-    return problem
+    left = record(name, recorded, groups if problem else [], exit_status, error, kills)
+    return problem or left
 
 
 def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None = None) -> int:
@@ -77,18 +77,29 @@ def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None =
 
 def record(name: str, recorded: dict[str, Any], groups: list[str],
            exit_status: dict[str, int] | None, error: dict[str, Any] | None = None,
-           kills: int = 0) -> None:
-    """Write down that a container is stopped, and say so.
+           kills: int = 0) -> LxcError | None:
+    """Do what is to do for its network, write down that a container is stopped, and say so.
 
     :param groups: the control groups that could not be removed
     :param kills: what announce() has found
+    :returns: what could not be done for its network
     """
+    problem = None
+    if not groups and network_is_kept(name):
+        from . import network_end  # few containers need it
+        problem = network_end.finish(name)
     store.write_state(name, {
         **recorded, "state": "STOPPED", "init": None, "monitor": None, "cgroups": groups,
         "exit": exit_status, "error": error})
     if recorded.get("state") != "STOPPED":  # else some control groups had stayed
         store.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}),
                     **({"oom_kills": kills} if kills else {}))
+    return problem
+
+
+def network_is_kept(name: str) -> bool:
+    """Whether there is something to do for a container's network when it has ended."""
+    return os.path.lexists(store.run_folder(name) + "/network.json")
 
 
 def remove_empty_tree() -> None:

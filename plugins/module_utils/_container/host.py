@@ -5,11 +5,8 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-import socket
 import stat
-import zlib
 
 from .._kernel import cgroups, idmaps, mounts
 from .._kernel.errors import LxcError
@@ -118,56 +115,6 @@ def _check_layers(path: str, trees: list[str], manifest: dict[str, Any]) -> None
                            "%s shows its files" % clone)
 
 
-def check_links(definition: dict[str, Any]) -> None:
-    """Refuse a bridge that is not there, and an address that the host itself has.
-
-    :raises LxcError: naming it
-    """
-    for network in definition["networks"] or []:
-        if network["type"] != "veth":
-            continue
-        try:
-            socket.if_nametoindex(network["link"])
-        except OSError as error:
-            raise LxcError("attach %s to bridge" % definition["name"], network["link"],
-                           errno.ENODEV, "Create it with fleet.lxc.lxc_bridge.") from error
-        for address in network["addresses"]:
-            if _is_local(address.partition("/")[0]):
-                raise LxcError("give %s the address" % definition["name"], address,
-                               errno.EADDRINUSE, "Choose another address.", "this host has it")
-
-
-def _is_local(address: str) -> bool:
-    """Whether a link of this network namespace has the address: only then it can be bound to."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as opened:
-            opened.bind((address, 0))
-    except OSError:
-        return False
-    return True
-
-
-def check_addresses(definition: dict[str, Any], others: list[dict[str, Any]]) -> None:
-    """Refuse an address that another container has on the same bridge.
-
-    :raises LxcError: naming both
-    """
-    mine = {(n["link"], a.partition("/")[0]) for n in definition["networks"] or []
-            if n["type"] == "veth" for a in n["addresses"]}
-    if not mine:
-        return
-    for other in others:
-        if other["name"] == definition["name"]:
-            continue
-        for network in other.get("networks") or []:
-            for address in network.get("addresses") or []:
-                if (network.get("link"), address.partition("/")[0]) in mine:
-                    raise LxcError("give %s the address" % definition["name"], address,
-                                   errno.EADDRINUSE, "Choose another address.",
-                                   "container %s has it on %s" % (other["name"], network["link"]))
-
-
 def allocate_ids(definitions: list[dict[str, Any]]) -> dict[str, int]:
     """A range that no container and no user has: what idmap is in a definition.
 
@@ -181,9 +128,3 @@ def allocate_ids(definitions: list[dict[str, Any]]) -> dict[str, int]:
         except OSError:
             continue
     return {"first": idmaps.allocate(taken), "size": idmaps.SIZE}
-
-
-def host_link_name(container: str, index: int) -> str:
-    """The host's end of a veth, the same at each start, so that it can be found after a crash."""
-    text = json.dumps([container, index]).encode()
-    return "lxc%08x" % zlib.crc32(text)

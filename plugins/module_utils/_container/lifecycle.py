@@ -16,7 +16,7 @@ import time
 
 from .._kernel import cgroup_tree, freezers, processes
 from .._kernel.errors import LxcError
-from . import cleanup, host, launch, plan, store
+from . import cleanup, host, host_links, launch, plan, store
 from .operation import TIMEOUT as TIMEOUT
 from .operation import locked, reconcile, settle
 from .signals import signal_name
@@ -80,7 +80,7 @@ def _prepare_start(name: str, facts: host.Host, once: dict[str, Any]) -> dict[st
     definition = {**store.need_definition(name), **once}
     stdio = definition.pop("stdio", None)
     host.check_rootfs(definition["rootfs"])
-    host.check_links(definition)
+    host_links.check(definition)
     made = plan.make_plan(definition, host.read_manifest(definition["rootfs"]), facts)
     recorded = store.read_state(name) or {}
     made["definition"] = definition  # which a later task compares with the one that is stored

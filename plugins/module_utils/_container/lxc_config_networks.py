@@ -4,14 +4,13 @@
 """lxc.net.N.*: each number is an item of the option networks, in the order of the numbers."""
 from __future__ import annotations
 
-import hashlib
 from collections import namedtuple
 
 from .._kernel import addresses
 from .._kernel.errors import LxcError
 from .lxc_config_parse import problem
 from .lxc_config_values import check, whole_number
-from .networks import NETWORK
+from .networks import ISOLATION, MODES, NETWORK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,17 +38,9 @@ def _number(setting: Setting, _reading: Reading) -> int:
     return whole_number(setting)
 
 
-def _mac(setting: Setting, reading: Reading) -> str:
-    """LXC puts random digits in place of each x. Here they come from the container's name, so that
-    a second run finds what the first one chose."""
-    text = setting.value.lower()
-    if "x" not in text:
-        return text
-    digits = iter(hashlib.sha256(("%s %s" % (reading.name, setting.key)).encode()).hexdigest())
-    made = "".join(next(digits, "0") if letter == "x" else letter for letter in text[:32])
-    if text[1:2] == "x":  # no multicast address, and one that no vendor gave out
-        made = made[0] + "%x" % (int(made[1], 16) & 0xC | 2) + made[2:]
-    return made
+def _untagged(setting: Setting, _reading: Reading) -> int:
+    """The word "none" takes a bridge's port out of all VLANs without a tag."""
+    return 0 if setting.value == "none" else whole_number(setting)
 
 
 def _address(setting: Setting, _reading: Reading) -> str:
@@ -83,31 +74,28 @@ def _flags(setting: Setting, _reading: Reading) -> bool:
     return True
 
 
-def _route(setting: Setting, _reading: Reading) -> str:
-    if setting.value in ("auto", "dev") and setting.value not in GATEWAYS:
-        raise problem(setting, "%s is not supported" % setting.value, "Write the router's address.")
-    return setting.value
-
-
-GATEWAYS: tuple[str, ...] = ()  # words in place of an address that the option takes
 FIELDS: dict[str, Field] = {
     "type": Field("type", _string, str),
     "link": Field("link", _string, str),
     "name": Field("name", _string, str),
-    "hwaddr": Field("mac", _mac, str),
+    "hwaddr": Field("mac", _string, str),
     "mtu": Field("mtu", _number, str),
     "ipv4.address": Field("addresses", _address, str),
     "ipv6.address": Field("addresses", _address, str),
-    "ipv4.gateway": Field("gateway4", _route, str),
-    "ipv6.gateway": Field("gateway6", _route, str),
+    "ipv4.gateway": Field("gateway4", _string, str),
+    "ipv6.gateway": Field("gateway6", _string, str),
     "veth.pair": Field("host_name", _string, str),
-    "macvlan.mode": Field("macvlan_mode", _string, str),
-    "ipvlan.mode": Field("ipvlan_mode", _string, str),
-    "ipvlan.isolation": Field("ipvlan_isolation", _string, str),
-    "vlan.id": Field("vlan_id", _number, str),
+    "veth.mode": Field("mode", _string, str),
+    "veth.vlan.id": Field("vlan", _untagged, lambda value: str(value or "none")),
+    "veth.vlan.tagged.id": Field("tagged_vlans", _number, str),
+    "macvlan.mode": Field("mode", _string, str),
+    "ipvlan.mode": Field("mode", _string, str),
+    "ipvlan.isolation": Field("isolation", _string, str),
+    "vlan.id": Field("vlan", _number, str),
     "script.up": Field("script_up", _string, str),
     "script.down": Field("script_down", _string, str),
 }
+_LISTS = ("addresses", "tagged_vlans")
 # Of items of these types, names that LXC gives back and that mean nothing.
 _IDLE = ("empty", "none")
 
@@ -137,20 +125,31 @@ def _refused(item: dict[str, Any]) -> list[str]:
 def _read_key(item: dict[str, Any], setting: Setting, reading: Reading) -> None:
     key = setting.key.split(".", 2)[2]
     if key == "flags":
-        _flags(setting, reading)
-        return  # links are always up
+        item["up"] = _flags(setting, reading)
+        return
     field = FIELDS.get(key)
-    if field is None or field.name not in NETWORK:
+    if field is None:
         raise problem(setting, "it is not supported",
                       "Take the line out; the link is then as without it.")
     value = field.read(setting, reading)
     if key == "type" and value not in NETWORK["type"]["choices"]:
         raise problem(setting, "networks of type %r are not supported" % value,
                       "Choose one of %s." % ", ".join(NETWORK["type"]["choices"]))
-    if field.name == "addresses":
-        item.setdefault("addresses", []).append(value)
+    if key == "type" and value not in _IDLE:
+        item.setdefault("up", False)  # without flags
+    if not _is_for(key, item["type"]) and key != "type":
+        raise problem(setting, "this network is of type %s" % item["type"],
+                      "Take the line out, or put lxc.net.N.type before it.")
+    if field.name in _LISTS:
+        item.setdefault(field.name, []).append(value)
     else:
         item[field.name] = value
+
+
+def _is_for(key: str, kind: str) -> bool:
+    """Keys such as macvlan.mode are for networks of that type."""
+    family = key.split(".")[0]
+    return family not in NETWORK["type"]["choices"] or family == kind
 
 
 def write(definition: dict[str, Any]) -> Lines:
@@ -163,10 +162,17 @@ def write(definition: dict[str, Any]) -> Lines:
                 if key == "ipv4.address":  # both kinds, in their order
                     lines += [(prefix + ("ipv6" if ":" in text else "ipv4") + ".address", text)
                               for text in value or []]
-            elif value is not None:
+            elif not _is_for(key, network["type"]) or value is None or (
+                    key.endswith(("mode", "isolation")) and value == _usual(key)):
+                continue
+            elif field.name in _LISTS:
+                lines += [(prefix + key, field.write(one)) for one in value]
+            else:
                 lines.append((prefix + key, field.write(value)))
-        if network["type"] not in _IDLE:
+        if network["type"] not in _IDLE and network["up"]:
             lines.append((prefix + "flags", "up"))
     return lines
 
 
+def _usual(key: str) -> str:
+    return ISOLATION[0] if key == "ipvlan.isolation" else MODES[key.split(".")[0]][0]

@@ -105,14 +105,16 @@ def serve(requests: _socket.socket, pyroute2: str | None) -> None:
 
 
 def _connect(host: Netlink, request: dict[str, Any], namespace: int) -> None:
-    """Every veth of one container; where one fails, the kernel removes the others with it."""
     from .._kernel.netlink import Netlink
+    from .._kernel.netlink_links import Links
+    from . import network_links
 
     for link in request["stale"]:
         host.delete_link(link)  # of a run before this one
-    with Netlink(namespace) as inside:
-        for index, network in enumerate(request["networks"]):
-            host.create_veth(network["host_name"], network["name"], peer_netns_fd=namespace,
-                             master=network["link"], mtu=network["mtu"], mac=network["mac"])
-            inside.configure(network["name"], network["addresses"],
-                             gateways=network["gateways"], loopback=index == 0)
+    links = Links()
+    try:
+        with Netlink(namespace) as inside:
+            network_links.connect(request["name"], request["networks"],
+                                  network_links.Sockets(host, links, inside, namespace))
+    finally:
+        links.close()

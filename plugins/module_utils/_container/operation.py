@@ -34,7 +34,8 @@ def reconcile(name: str, error: LxcError | None = None) -> dict[str, Any]:
     status = settle(name, time.monotonic() + 15)
     recorded = status["recorded"]
     if recorded and not status["pid"] and (recorded.get("state") != "STOPPED"
-                                           or recorded.get("cgroups")):
+                                           or recorded.get("cgroups")
+                                           or cleanup.network_is_kept(name)):
         problem = cleanup.finish(name, recorded, None, error.to_dict() if error else None)
         if problem:
             raise problem

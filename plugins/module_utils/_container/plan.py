@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from .._kernel import capabilities, device_filter, idmaps, seccomp
 from .._kernel.errors import LxcError
-from . import cgroup_values, defaults, store, system
+from . import cgroup_values, defaults, network_plan, store, system
 from .cleanup import MONITORS, TREE
-from .host import host_link_name
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "masked": list(defaults.MASKED),
         "read_only": [] if modes["proc"] == "rw" else list(defaults.READ_ONLY),
         "writable": _writable(modes, own_network),
-        "networks": _plan_networks(definition),
+        "networks": network_plan.make(definition, host.machine_id),
         "loopback": own_network,
         "hostname": definition["hostname"],
         "sysctls": sorted(definition["sysctls"].items()),
@@ -101,7 +100,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
                         **definition["environment"]},
         "cwd": definition["cwd"], "uid": definition["uid"], "gid": definition["gid"],
     }
-    plan["links"] = [network["host_name"] for network in plan["networks"]]
+    plan["links"] = [n["host_name"] for n in plan["networks"] if n["type"] == "veth"]
     return plan
 
 
@@ -217,17 +216,6 @@ def _system_environment(definition: dict[str, Any], host: Host) -> dict[str, str
     if definition["tty_max"]:
         found["container_ttys"] = " ".join("pts/%d" % (n + 1)
                                            for n in range(definition["tty_max"]))
-    return found
-
-
-def _plan_networks(definition: dict[str, Any]) -> list[dict[str, Any]]:
-    found = []
-    for index, network in enumerate(definition["networks"] or []):
-        if network["type"] != "veth":
-            continue
-        found.append({**network, "host_name": network["host_name"]
-                      or host_link_name(definition["name"], index),
-                      "gateways": [g for g in (network["gateway4"], network["gateway6"]) if g]})
     return found
 
 

@@ -25,11 +25,12 @@ FILES = {
     "_kernel": (
         "__init__", "addresses", "capabilities", "cgroup_tree", "cgroups", "device_filter",
         "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
-        "netlink_socket", "processes", "seccomp", "syscalls"),
+        "netlink_links", "netlink_socket", "processes", "seccomp", "syscalls"),
     "_container": (
         "__init__", "attach", "attach_command", "cgroup_throttle", "cgroup_values", "cleanup",
-        "defaults", "entry", "event_stream", "events", "exchange", "freezer", "host", "init",
-        "launch", "launcher", "lifecycle", "monitor", "network", "observe", "operation", "overlay",
+        "defaults", "entry", "event_stream", "events", "exchange", "freezer", "host", "host_links",
+        "init", "launch", "launcher", "lifecycle", "monitor", "network", "network_end",
+        "network_links", "network_plan", "network_scripts", "observe", "operation", "overlay",
         "plan", "process_list", "program", "runtime", "signals", "starter", "store", "system",
         "target", "users", "wait"),
 }

@@ -80,6 +80,19 @@ def broadcast(cidr: Cidr) -> str | None:
     return _with_host_bits(cidr, ones=True).address
 
 
+def is_near(address: str, own: list[Cidr]) -> bool:
+    """Whether an address lies in the network of one of a link's own."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    link_local = Cidr(socket.AF_INET6, "fe80::", 10)  # each link has such an address
+    return any(network(cidr._replace(address=address)) == network(cidr)
+               for cidr in [*own, link_local] if cidr.family == family)
+
+
+def is_single(cidr: Cidr) -> bool:
+    """Whether it is an address without a network, from which any other is a neighbour."""
+    return cidr.prefix == (32 if cidr.family == socket.AF_INET else 128)
+
+
 def check_mac(mac: str, doing: str = "use as a hardware address") -> str:
     """The address in lower case.
 

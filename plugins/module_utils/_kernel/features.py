@@ -14,7 +14,7 @@ import os
 import sys
 import typing as t
 
-from . import cgroups, kconfig, mounts, netlink, nftables, syscalls
+from . import cgroups, kconfig, mounts, netlink, netlink_links, nftables, syscalls
 from .errors import LxcError
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
@@ -87,7 +87,7 @@ def observe() -> Evidence:
     except LxcError as error:
         evidence.pyroute2_problem = error.detail
     evidence.nf_tables = _has_nf_tables()
-    if not all(_link_kind(kind)(evidence) for kind in ("bridge", "veth")):
+    if not all(_link_kind(kind)(evidence) for kind in netlink_links.MODULES):
         try:
             evidence.link_kinds = netlink.try_kinds()
         except LxcError:
@@ -160,13 +160,16 @@ def _module(name: str) -> t.Callable[[Evidence], bool | None]:
 
 
 def _link_kind(name: str) -> t.Callable[[Evidence], bool | None]:
+    module = netlink_links.MODULES[name]
+    symbol = "CONFIG_VLAN_8021Q" if name == "vlan" else "CONFIG_" + name.upper()
+
     def probe(evidence: Evidence) -> bool | None:
         if name in evidence.link_kinds:
             return evidence.link_kinds[name]
-        if evidence.config is not None and evidence.config.get("CONFIG_" + name.upper()) == "y":
+        if evidence.config is not None and evidence.config.get(symbol) == "y":
             return True
         if evidence.modules is not None:
-            return name in evidence.modules
+            return module in evidence.modules
         return None
     return probe
 
@@ -241,6 +244,12 @@ FEATURES = [
             ("CONFIG_POSIX_MQUEUE",), lambda e: "mqueue" in e.filesystems),
     Feature("veth", "A network of type veth.", "Load the module veth: 'modprobe veth'.", False,
             ("CONFIG_VETH",), _link_kind("veth")),
+    *[Feature(kind, "A network of type %s." % kind,
+              "Load the module %s: 'modprobe %s', or use networks of another type."
+              % (netlink_links.MODULES[kind], netlink_links.MODULES[kind]), False, (symbol,),
+              _link_kind(kind))
+      for kind, symbol in (("macvlan", "CONFIG_MACVLAN"), ("ipvlan", "CONFIG_IPVLAN"),
+                           ("vlan", "CONFIG_VLAN_8021Q"))],
     Feature("bridge", "What veth networks hang on.", "Load the module bridge: 'modprobe bridge'.",
             False, ("CONFIG_BRIDGE",), _link_kind("bridge")),
     Feature("masquerade", "Private networks reach the outside (option nat of lxc_bridge).",

@@ -28,6 +28,7 @@ from .addresses import (
 )
 from .errors import LxcError
 from .netlink_facts import IFF_UP, USER_HZ, link_facts
+from .netlink_links import Links, link_kind
 from .netlink_socket import ACK, CREATE, DUMP, EXCL, REQUEST, NetlinkSocket, Step
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -43,6 +44,7 @@ _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _RTM_NEWROUTE, _RTM_DELROUTE, _RTM_GETROUTE = 24, 25, 26
 _SKIP_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS
 _IFA_F_NODAD = 0x02
+_RTNH_F_ONLINK = 4
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RTPROT_STATIC = 254, 3, 4
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_HOST, _RTN_UNICAST = 0, 253, 254, 1
 _SIOCGIFINDEX = 0x8933
@@ -140,7 +142,7 @@ def pyroute2_version() -> str | None:
 
 
 def try_kinds() -> dict[str, bool]:
-    """Whether the kernel makes bridges and veths, tried in a namespace that is gone afterwards.
+    """Whether the kernel makes links of each kind, tried in a namespace that is gone afterwards.
 
     A kernel with modules loads them for that.
 
@@ -154,15 +156,30 @@ def try_kinds() -> dict[str, bool]:
             raise LxcError.from_os("make a network namespace", "", error) from error
         try:
             with Netlink() as netlink:
-                return {"bridge": _makes(netlink.create_bridge, "probe0"),
-                        "veth": _makes(netlink.create_veth, "probe1", "probe2")}
+                found = {"bridge": _makes(netlink.create_bridge, "probe0"),
+                         "veth": _makes(netlink.create_veth, "probe1", "probe2")}
+            if found["veth"]:
+                found.update(_try_on("probe1", "macvlan", "vlan"))
+                found.update(_try_on("probe2", "ipvlan"))  # a macvlan's parent can't be its own
+            return found
         finally:
             syscalls.setns(home, syscalls.CLONE_NEWNET)
     finally:
         os.close(home)
 
 
-def _makes(create: Callable[..., None], *names: str) -> bool:
+def _try_on(parent: str, *kinds: str) -> dict[str, bool]:
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    links = Links()
+    try:
+        return {kind: _makes(links.create, kind, "p-" + kind, socket.if_nametoindex(parent),
+                             parent, link_kind(kind, vlan=1), here) for kind in kinds}
+    finally:
+        links.close()
+        os.close(here)
+
+
+def _makes(create: Callable[..., None], *names: Any) -> bool:
     try:
         create(*names)
     except LxcError as error:
@@ -355,7 +372,8 @@ class Netlink:
 
     def configure(self, name: str, addresses: list[str], *, up: bool = True,
                   gateways: list[str] | None = None, mtu: int | None = None,
-                  mac: str | None = None, loopback: bool = False) -> None:
+                  mac: str | None = None, loopback: bool = False, onlink: bool = False,
+                  device_routes: tuple[int, ...] = ()) -> None:
         """A link with its addresses and default routes, in one send.
 
         IPv6 addresses skip duplicate address detection: without that, a program that binds to
@@ -364,6 +382,8 @@ class Netlink:
         :param addresses: CIDR, either family
         :param gateways: addresses of either family, the default routes
         :param loopback: bring up lo too
+        :param onlink: the gateways are neighbours, whatever network they are in
+        :param device_routes: families whose default route is the link itself, without a gateway
         """
         number = self._need_index(name)
         attributes: list[tuple[str, Any]] = []
@@ -375,8 +395,10 @@ class Netlink:
         steps.append(_step(_link_message(attributes, number, up or None), _RTM_NEWLINK, ACK,
                            "set link", name))
         steps += [_address_step(_RTM_NEWADDR, text, number, name) for text in addresses]
-        steps += [_route_step(_RTM_NEWROUTE, "default", gateway, number, name)
+        steps += [_route_step(_RTM_NEWROUTE, "default", gateway, number, name, onlink=onlink)
                   for gateway in gateways or ()]
+        steps += [_route_step(_RTM_NEWROUTE, "default", "", number, name, family=family)
+                  for family in device_routes]
         self._send(steps)
 
     # Addresses and routes
@@ -551,8 +573,9 @@ def _address_step(kind: int, text: str, index: int, name: str) -> Step:
 
 
 def _route_step(kind: int, destination: str, gateway: str, index: int, name: str,
-                metric: int = 0) -> Step:
+                metric: int = 0, family: int = 0, onlink: bool = False) -> Step:
     message = load().route()
+    message["family"] = family
     attributes: list[tuple[str, Any]] = [("RTA_OIF", index)]
     if destination != "default":
         cidr = parse_cidr(destination, "read destination")
@@ -562,6 +585,7 @@ def _route_step(kind: int, destination: str, gateway: str, index: int, name: str
     if gateway:
         message["family"], gateway = parse_address(gateway, "read gateway")
         attributes.append(("RTA_GATEWAY", gateway))
+        message["flags"] = _RTNH_F_ONLINK if onlink else 0
     if metric:
         attributes.append(("RTA_PRIORITY", metric))
     message["table"] = _RT_TABLE_MAIN

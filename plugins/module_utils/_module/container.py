@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._container import host, lifecycle, observe, plan, store
+from .._container import host, host_links, lifecycle, observe, plan, store
 from .._container.spec import OPTIONS, changes, needs_restart
 from .._kernel.errors import LxcError
 from .._kernel.names import check_name
@@ -176,7 +176,7 @@ def _check_on_host(item: _Item, others: dict[str, dict[str, t.Any]]) -> None:
     if "rootfs" in item.changes:
         host.check_rootfs(definition["rootfs"])
     if "networks" in item.changes:
-        host.check_addresses(definition, list(others.values()))
+        host_links.check_addresses(definition, list(others.values()))
     if not definition["privileged"] and not definition["idmap"]:
         definition["idmap"] = host.allocate_ids(list(others.values()))
         item.changes = changes(item.stored, definition)
@@ -188,7 +188,7 @@ def _check_start(item: _Item, facts: host.Host, request: Request) -> None:
         return
     host.check_rootfs(item.definition["rootfs"])
     try:
-        host.check_links(item.definition)
+        host_links.check(item.definition)
     except LxcError as error:
         if not request.check_mode:
             raise

@@ -10,7 +10,7 @@ import os
 import shlex
 import typing as t
 
-from .._container import application, exchange, host, lifecycle, spec, store
+from .._container import application, exchange, host, host_links, lifecycle, spec, store
 from .._container.entry import Command
 from .._container.target import Target
 from .._kernel import mounts
@@ -169,9 +169,9 @@ def _define(name: str, options: dict[str, t.Any], check_mode: bool) -> bool:
                            hint="Leave out 'container', or choose another name.")
         definition = spec.make_definition(name, options, None)
         host.check_rootfs(definition["rootfs"])
-        host.check_links(definition)
+        host_links.check(definition)
         others = [d for d in map(store.read_definition, store.names()) if d is not None]
-        host.check_addresses(definition, others)
+        host_links.check_addresses(definition, others)
         if not definition["privileged"] and not definition["idmap"]:
             definition["idmap"] = host.allocate_ids(others)
         if not check_mode:
