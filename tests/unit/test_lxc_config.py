@@ -79,7 +79,11 @@ def refused(text: str, **others: str) -> str:
     ("lxc.cgroup.a.b = 1\nlxc.cgroup.a.b = 2", [("cgroup.a.b", "1"), ("cgroup.a.b", "2")]),
     ("lxc.prlimit.core = 1\nlxc.prlimit.core = 2", [("prlimit.core", "2")]),
     ("lxc.prlimit.core = 1\nlxc.prlimit =", []),
-    ("lxc.hook.start = /a\nlxc.hook.stop = /b\nlxc.hook =", []),
+    ("lxc.hook.start = /a\nlxc.hook.version = 1\nlxc.hook =", [("hook.version", "1")]),
+    ("lxc.net.0.type = veth\nlxc.net.0.link = a\nlxc.net.0.type = phys\nlxc.net.0.mtu = 9",
+     [("net.0.type", "phys"), ("net.0.mtu", "9")]),
+    ("lxc.net.0.link = a\nlxc.net.0.type =", []),
+    ("lxc.tty.max = 1\nlxc.uts.name = a\nlxc.tty.max = 2", [("tty.max", "2"), ("uts.name", "a")]),
     ("lxc.net.0.type = veth\nlxc.net.1.type = veth\nlxc.net.0 =", [("net.1.type", "veth")]),
     ("lxc.net.0.type = veth\nlxc.net =", []),
     ("lxc.net.0.ipv4.address = 1\nlxc.net.0.ipv4.address = 2\nlxc.net.0.ipv4.address =\n"
@@ -143,8 +147,8 @@ def test_includes() -> None:
         "lxc.include = /b.conf\nlxc.include =\nlxc.include = /none/\nlxc.include = rel.conf",
         b="lxc.uts.name = b\nlxc.cap.drop = b", d_2="lxc.cap.drop = d2", d_1="lxc.cap.drop = d1",
         etc_lxc_rel="lxc.cap.drop = rel") == [
-            ("cap.drop", "b"), ("tty.max", "1"), ("cap.drop", "d1"), ("cap.drop", "d2"),
-            ("uts.name", "b"), ("cap.drop", "b"), ("cap.drop", "rel")]
+            ("uts.name", "b"), ("cap.drop", "b"), ("tty.max", "1"), ("cap.drop", "d1"),
+            ("cap.drop", "d2"), ("cap.drop", "b"), ("cap.drop", "rel")]
 
 
 def test_a_network_of_2009_goes_on_in_an_included_file() -> None:
@@ -271,6 +275,7 @@ VETH = "lxc.net.0.type = veth\nlxc.net.0.link = br0\n"
     ("lxc.init.cmd = /bin/sh -c \"a b\" ''", {"command": ["/bin/sh", "-c", "a b", ""],
                                             "init": False}),
     ("lxc.execute.cmd = /bin/a", {"command": ["/bin/a"], "init": True}),
+    ("lxc.tty.max = 0x10\nlxc.init.uid = 010", {"tty_max": 16, "uid": 8}),
     ("lxc.init.uid = 7\nlxc.init.gid = 8\nlxc.init.cwd = /srv",
      {"uid": 7, "gid": 8, "cwd": "/srv"}),
     ("lxc.init.groups = 4,5", {"init_groups": [4, 5]}),
@@ -358,9 +363,10 @@ def test_values_for_both_versions_are_one() -> None:
 
 
 def test_a_type_that_is_given_twice_is_a_warning() -> None:
-    text = "lxc.net.0.type = empty\nlxc.net.0.type = none"
-    assert options(text) == {"networks": [{"type": "none"}]}
-    assert "web.conf:2" in warnings(text)[0]
+    text = VETH + "lxc.net.0.type = empty"
+    assert options(text) == {"networks": [{"type": "empty"}]}
+    assert "web.conf:3) begins network 0 anew" in warnings(text)[0]
+    assert "lxc.net.0.link" in warnings(text)[0]
 
 
 def test_every_option_is_written_or_has_a_reason() -> None:

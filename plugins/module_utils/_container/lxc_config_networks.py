@@ -9,8 +9,9 @@ from collections import namedtuple
 from .._kernel import addresses
 from .._kernel.errors import LxcError
 from .lxc_config_parse import problem
-from .lxc_config_values import check, whole_number
+from .lxc_config_values import whole_number
 from .networks import ISOLATION, MODES, NETWORK
+from .networks import check as check_networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,22 +105,26 @@ def read(settings: list[Setting], reading: Reading) -> dict[str, Any]:
     grouped: dict[int, list[Setting]] = {}
     for setting in settings:
         grouped.setdefault(int(setting.key.split(".")[1]), []).append(setting)
-    items = []
-    for _number_of_it, group in sorted(grouped.items()):
+    items: list[dict[str, Any]] = []
+    for number, group in sorted(grouped.items()):
         item: dict[str, Any] = {"type": "empty"}  # LXC's, where a network has no type
         for setting in group:
             _read_key(item, setting, reading)
         if item["type"] in _IDLE:
-            item = {key: value for key, value in item.items() if key in ("type", *_refused(item))}
-        check("networks", [item], group[-1])
+            for key in ("name", "up"):  # LXC lets lo have them
+                item.pop(key, None)
         items.append(item)
-        check("networks", items, group[-1])
+        _check(items, group, number)
     return {"networks": items}
 
 
-def _refused(item: dict[str, Any]) -> list[str]:
-    """What a link that is not there can't have; flags and a name are harmless."""
-    return [key for key in item if key not in ("name", "up")]
+def _check(items: list[dict[str, Any]], group: list[Setting], number: int) -> None:
+    """Refuse an item for itself or beside those before it, by its number in the file."""
+    try:
+        check_networks(items)
+    except LxcError as error:
+        what = "network %d" % number if error.subject.startswith("item") else error.subject
+        raise problem(group[0], "%s: %s" % (what, error.detail), error.hint) from None
 
 
 def _read_key(item: dict[str, Any], setting: Setting, reading: Reading) -> None:
@@ -154,7 +159,7 @@ def _is_for(key: str, kind: str) -> bool:
 
 def write(definition: dict[str, Any]) -> Lines:
     lines: Lines = []
-    for number, network in enumerate(definition["networks"] or []):
+    for number, network in enumerate(definition["networks"] or [{"type": "none"}]):
         prefix = "net.%d." % number
         for key, field in FIELDS.items():
             value = network.get(field.name)

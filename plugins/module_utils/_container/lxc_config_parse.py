@@ -234,21 +234,32 @@ class _Parser:
             self.store(setting, _is_list(key))
 
     def store(self, setting: Setting, is_list: bool) -> None:
-        """A list grows; anything else is replaced. Without a value both are cleared."""
+        """A list grows; anything else is replaced in its place. Without a value both are cleared.
+
+        The type of a network begins it anew, as liblxc has it; what was said of it before is lost.
+        """
         key, value = setting.key, setting.value
-        if not is_list or not value:
-            if key.startswith("net.") and key.endswith(".type") and value \
-                    and any(s.key == key for s in self.settings):
-                self.warnings.append("%s overwrites the type that network %s has"
-                                     % (place(setting), key.split(".")[1]))
+        if key.startswith("net.") and key.endswith(".type"):
+            prefix = key[:-len("type")]
+            lost = [s.spelled for s in self.settings if s.key.startswith(prefix)]
+            if lost and value:
+                self.warnings.append("%s begins network %s anew, without what was said before: %s"
+                                     % (place(setting), key.split(".")[1], ", ".join(lost)))
+            self.clear(prefix)
+        if not value:
             self.settings = [s for s in self.settings if s.key != key]
-        if value:
-            self.settings.append(setting)
+            return
+        for number, other in enumerate(() if is_list else self.settings):
+            if other.key == key:
+                self.settings[number] = setting
+                return
+        self.settings.append(setting)
 
     def clear(self, prefix: str) -> None:
         if prefix == "net.":
             self.network = None
-        self.settings = [s for s in self.settings if not s.key.startswith(prefix)]
+        self.settings = [s for s in self.settings
+                         if not s.key.startswith(prefix) or s.key == "hook.version"]
 
     def translate(self, setting: Setting, name: str) -> str | None:
         """Today's name of a key; None for what is obsolete.

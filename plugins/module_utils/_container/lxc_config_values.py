@@ -98,11 +98,16 @@ def check(option: str, value: Any, setting: Setting) -> None:
 
 
 def whole_number(setting: Setting) -> int:
+    """In tens, or in eights after 0, or in sixteens after 0x: strtol(3)'s base 0, as LXC has it."""
     text = setting.value
     digits = text[1:] if text[:1] in ("-", "+") else text
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
-        raise problem(setting, "%r is no whole number" % text, "Write it in digits.")
-    return int(text)
+    base = 16 if digits[:2].lower() == "0x" else 8 if len(digits) > 1 and digits[0] == "0" else 10
+    try:
+        if not digits.isalnum() or not digits.isascii() or len(digits) > 18:
+            raise ValueError
+        return int(text, base)
+    except ValueError:
+        raise problem(setting, "%r is no whole number" % text, "Write it in digits.") from None
 
 
 def switch(setting: Setting) -> bool:

@@ -40,8 +40,8 @@ def lxc_config(definition: dict[str, Any]) -> str:
     for row in ROWS:
         changed = [option for option in row.options
                    if option in OPTIONS and not is_default(option, definition)]
-        if not changed or not set(row.options) <= set(OPTIONS):
-            continue
+        if not set(row.options) <= set(OPTIONS) or not (changed or row.options == ("networks",)):
+            continue  # without a word about it, LXC has a network of its own where we share one
         made = ["lxc.%s = %s" % (key, _quoted(value)) for key, value in row.write(definition)]
         if _reads_back(row, made, definition):
             lines += made
