@@ -12,7 +12,8 @@ author:
   - fleet.lxc contributors (@fleet-lxc)
 description:
   - Makes a root file system out of the host's own files, a few hundred kilobytes of its own beside
-    what it shares read-only, out of a distribution's packages, or out of a tar file.
+    what it shares read-only, out of a distribution's packages, out of a tar file, or as a clone
+    of another.
   - A new tree grows under another name and gets its own when it is finished. When a step fails,
     what was made is removed, and the task says which step it was.
   - What was made and what is shared is written to a manifest C(PATH.fleet-lxc.json) beside the
@@ -48,10 +49,11 @@ options:
     required: true
   state:
     description:
-      - V(present) makes it out of O(host), O(debootstrap) or O(archive), one of which is then
-        required.
+      - V(present) makes it out of O(host), O(debootstrap), O(archive) or O(clone), one of which
+        is then required.
       - V(absent) removes it, with everything that the container has written. Only what this module
-        made is removed, and not while a container is defined on it or something is mounted in it.
+        made is removed, and not while a container is defined on it, a clone shows its files, or
+        something is mounted in it.
     type: str
     choices: [present, absent]
     default: present
@@ -225,6 +227,36 @@ options:
         description: Seconds that a build may take, or the wait for another task that builds it.
         type: float
         default: 1800
+  clone:
+    description:
+      - Make it like another root file system, or like that of a container.
+      - It has everything of the other, its machine id and its host keys too.
+      - When the task runs again the tree is left as it is.
+    type: dict
+    suboptions:
+      src:
+        description: The path of the other.
+        type: str
+      container:
+        description: The container whose root file system is the other.
+        type: str
+      method:
+        description:
+          - V(overlay) shows the other's files and writes to a layer of its own (overlayfs), which
+            takes no time and no room at any size. C(PATH) then has the folders C(upper) and
+            C(work); the whole tree is seen in the container only. The other can't be removed as
+            long as the clone is there. Where containers run on the other, they have to be
+            stopped; what the tree is at that time becomes a layer beside it, and the containers
+            write to a layer of their own from then on, like the clone. A tree that no container
+            runs on, a template, stays as it is; it must not be changed while it has clones, and
+            no container starts on it.
+          - V(copy) copies everything; where the file system can (xfs, btrfs), files share their
+            blocks. V(reflink) does so or fails. Containers on the other have to be stopped or
+            frozen.
+          - For unprivileged containers V(overlay) needs Linux 5.19 or newer.
+        type: str
+        choices: [overlay, reflink, copy]
+        default: overlay
   archive:
     description:
       - Unpack a tar file, in a process whose root folder is the new tree.
@@ -295,6 +327,19 @@ EXAMPLES = r"""
       components: [main, contrib]
       cache_days: 1
 
+- name: A clone of it in no time, for another container
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/db3
+    clone:
+      src: /var/lib/fleet-lxc/rootfs/db1
+
+- name: A copy of its own, to be changed independently of everything else
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/db4
+    clone:
+      src: /var/lib/fleet-lxc/rootfs/db1
+      method: copy
+
 - name: One out of a tar file
   fleet.lxc.lxc_rootfs:
     path: /var/lib/fleet-lxc/rootfs/debian
@@ -324,7 +369,7 @@ rootfs:
       returned: always
       sample: present
     kind:
-      description: What it was made of, V(host), V(debootstrap) or V(archive).
+      description: What it was made of, V(host), V(debootstrap), V(archive) or V(clone).
       type: str
       returned: when present
     mounts:
@@ -343,6 +388,7 @@ rootfs:
         - The archive it was made of, C(src) and C(sha256).
         - For packages, C(suite), C(variant), C(mirror), C(packages), C(components),
           C(architecture) and C(tool).
+        - For a clone, C(path) and C(method).
       type: dict
       returned: when not made of the host's files
 operations:

@@ -86,8 +86,8 @@ def make(place: pathlib.Path, name: str, program: str, days: float = 7,
     """What the module does with debootstrap:, by another program; the names of the steps."""
     asked = make_spec({"path": str(place / name), "debootstrap": {
         "cache_days": days, "timeout": timeout}})
-    state = observe.RootfsState(recipe=RECIPE, program=program, cached=bool(
-        cache.usable(RECIPE.name, days)))
+    state = observe.RootfsState(recipe=RECIPE, program=program, cached=cache.usable(
+        RECIPE.name, days))
     made = plan_present(asked, state)
     apply(asked.path, made)
     return [operation.describe() for operation in made]

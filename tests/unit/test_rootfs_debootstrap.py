@@ -150,7 +150,7 @@ def test_values_that_can_not_be_are_refused(options: dict[str, t.Any], said: str
 def steps(cached: bool, **options: t.Any) -> list[str]:
     asked = spec.make_spec({"path": PATH, "debootstrap": options})
     state = observe.RootfsState(recipe=recipe(**options), program="/usr/bin/mmdebstrap",
-                                cached=cached)
+                                cached={} if cached else None)
     return [o.describe().split()[0] for o in plan.plan_present(asked, state)]
 
 

@@ -4,20 +4,27 @@
 """The Ansible side of lxc_rootfs."""
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
+from .._container import store
+from .._container.observe import status as container_status
 from .._rootfs.apply import apply
+from .._rootfs.clone import METHODS
 from .._rootfs.debootstrap import TOOLS, VARIANTS
 from .._rootfs.manifest import read_manifest
 from .._rootfs.observe import facts, host_keys, observe
+from .._rootfs.places import users
 from .._rootfs.plan import make_manifest, plan_absent, plan_present
 from .._rootfs.remove import bytes_on_disk
 from .._rootfs.spec import KEY_TYPES, KINDS, make_spec
 
 if t.TYPE_CHECKING:
+    from .._rootfs.spec import RootfsSpec
     from .runner import Request
 
 __all__ = ["ARGUMENT_SPEC", "KINDS", "handle"]
+_LOCK_SECONDS = 60  # to wait for an operation on a container that is to be cloned
 _ACCOUNT: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
     "uid": {"type": "int", "required": True},
@@ -60,6 +67,11 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "cache_days": {"type": "float", "default": 7},
         "timeout": {"type": "float", "default": 1800},
     }},
+    "clone": {"type": "dict", "options": {
+        "src": {"type": "str"},
+        "container": {"type": "str"},
+        "method": {"type": "str", "choices": list(METHODS), "default": "overlay"},
+    }, "mutually_exclusive": [("src", "container")], "required_one_of": [("src", "container")]},
     "archive": {"type": "dict", "options": {
         "src": {"type": "str", "required": True},
         "checksum": {"type": "str"},
@@ -71,8 +83,29 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 def handle(request: Request) -> dict[str, t.Any]:
     """Make the root file system what the task says, or remove it."""
     absent = request.params["state"] == "absent"
-    spec = make_spec(request.params)
-    state = observe(spec, absent)
+    spec = make_spec(_resolved(request.params))
+    with contextlib.ExitStack() as locks:
+        if spec.clone is not None and not absent and not request.check_mode:
+            for name in users(spec.clone.src):  # so that none of them is started meanwhile
+                locks.callback(store.Lock(name, _LOCK_SECONDS).release)
+        return _handle(request, spec, absent)
+
+
+def _resolved(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The name of a container to clone as the path of its root file system."""
+    clone = params.get("clone")
+    if clone and clone.get("container"):
+        definition = store.need_definition(clone["container"])
+        clone = {**clone, "src": definition["rootfs"]}
+    return {**params, "clone": clone}
+
+
+def _state(name: str) -> str:
+    return str(container_status(name)["state"])
+
+
+def _handle(request: Request, spec: RootfsSpec, absent: bool) -> dict[str, t.Any]:
+    state = observe(spec, absent, _state)
     operations = plan_absent(spec, state) if absent else plan_present(spec, state)
     before = facts(spec.path, state.manifest if state.kind else None)
     if not operations:

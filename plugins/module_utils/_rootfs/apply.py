@@ -34,6 +34,7 @@ def apply(path: str, operations: list[Operation]) -> None:
                 raise
             done.append(operation)
     finally:
+        place.held.close()
         place.close()
         place.log.remove()
 

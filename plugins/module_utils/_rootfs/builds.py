@@ -78,7 +78,7 @@ class Bootstrap(Operation):
 
     def execute(self, place: Workplace) -> None:
         bootstrap(self.recipe, self.program, self.timeout, place.tree, place.log)
-        place.source = self.recipe.source()
+        place.found["source"] = self.recipe.source()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,11 +113,13 @@ class CopyTree(Operation):
 
     source: str
     reflink: bool | None = None
+    room: int = 0
 
     def describe(self) -> str:
         return "copy %s" % self.source
 
     def execute(self, place: Workplace) -> None:
+        check_room("copy", self.source, place.tree.path, self.room)
         with Site(self.source) as site:
             lock_source(site)
             place.log.say(self.describe())
@@ -149,14 +151,14 @@ class MakeHostKeys(Operation):
 
 
 def plan_bootstrap(path: str, recipe: Recipe, program: str, days: float, timeout: float,
-                   cached: bool) -> tuple[list[Operation], list[Operation]]:
+                   cached: Manifest | None) -> tuple[list[Operation], list[Operation]]:
     """:returns: the steps before the new tree is begun, and those that fill it"""
     fill: list[Operation] = []
     if not days:
         steps: list[Operation] = [Bootstrap(path, recipe, program, timeout)]
     else:
         entry = cache.entry_path(recipe.name)
-        if not cached:
+        if cached is None:
             fill.append(FillCache(entry, recipe, program, days, timeout))
-        steps = [CopyTree(path, entry)]
+        steps = [CopyTree(path, entry, room=(cached or {}).get("bytes", 0))]
     return fill, [*steps, MakeHostKeys(path)]

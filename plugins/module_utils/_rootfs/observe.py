@@ -11,7 +11,7 @@ import typing as t
 
 from .._kernel.errors import LxcError
 from .._kernel.mounts import read_mountinfo
-from . import cache, debootstrap
+from . import cache, clone, debootstrap
 from .host_tree import Tree, host_tree, observe_host
 from .manifest import Manifest, read_manifest
 from .places import building_path, clones, leaving_path, log_path, users
@@ -35,15 +35,22 @@ class RootfsState:
     found: dict[str, Found] = dataclasses.field(default_factory=dict)
     recipe: debootstrap.Recipe | None = None  # what debootstrap: means on this host
     program: str = ""  # that makes it
-    cached: bool = False  # whether the cache has what is to be made
+    cached: Manifest | None = None  # of what the cache has of it
+    origin: clone.Origin | None = None  # what clone: names
     users: list[str] = dataclasses.field(default_factory=list)  # containers defined on it
     clones: list[str] = dataclasses.field(default_factory=list)  # overlays that it is a layer of
     mounted: list[str] = dataclasses.field(default_factory=list)  # at or below it
 
 
-def observe(spec: RootfsSpec, absent: bool = False) -> RootfsState:
+def _stopped(_name: str) -> str:
+    return "STOPPED"
+
+
+def observe(spec: RootfsSpec, absent: bool = False,
+            state_of: t.Callable[[str], str] = _stopped) -> RootfsState:
     """Look at the path, its parents, its manifest and the containers that use it.
 
+    :param state_of: the state of a container, by its name
     :raises LxcError: when the host lacks what a tree of its files needs
     """
     state = RootfsState(kind=_kind(spec.path), manifest=read_manifest(spec.path))
@@ -60,7 +67,9 @@ def observe(spec: RootfsSpec, absent: bool = False) -> RootfsState:
         host = debootstrap.observe_host()
         state.recipe = debootstrap.decide(spec.debootstrap, host)
         state.program = host.programs[state.recipe.tool]
-        state.cached = cache.usable(state.recipe.name, spec.debootstrap.cache_days) is not None
+        state.cached = cache.usable(state.recipe.name, spec.debootstrap.cache_days)
+    if spec.clone is not None and not absent and not there:
+        state.origin = clone.observe_origin(spec.clone, state_of)
     if spec.host is not None and not absent:
         state.tree = host_tree(spec.host, observe_host(spec.host))
         if state.manifest is not None and state.kind in ("folder", "empty"):

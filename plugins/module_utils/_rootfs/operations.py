@@ -8,6 +8,7 @@ that tree (StartBuild). A step that changes a tree in use keeps what it replaces
 """
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import fcntl
@@ -36,7 +37,8 @@ class Workplace:
         self.path = path
         self.site: Site | None = None
         self.log = Log(log_path(path))
-        self.source: dict[str, t.Any] = {}  # what the tree was made of, once that is known
+        self.found: Manifest = {}  # what of the manifest is known only while the steps run
+        self.held = contextlib.ExitStack()  # what is let go when all is done, or undone
 
     def open(self, path: str) -> Site:
         """Open the tree that the steps to come work on."""
@@ -181,9 +183,7 @@ class FinishBuild(Operation):
         return "give the finished tree its name and its manifest"
 
     def execute(self, place: Workplace) -> None:
-        manifest = {"created": int(time.time()), **self.manifest}
-        if place.source:
-            manifest["source"] = place.source
+        manifest = {"created": int(time.time()), **self.manifest, **place.found}
         write_manifest(self.path, manifest)
         try:
             os.rename(building_path(self.path), self.path)
@@ -294,7 +294,7 @@ class Unpack(Operation):
         return "unpack %s" % self.archive.src
 
     def execute(self, place: Workplace) -> None:
-        place.source = unpack(self.archive, place.tree)
+        place.found["source"] = unpack(self.archive, place.tree)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -318,15 +318,19 @@ class RemoveRootfs(Operation):
     if this one is killed."""
 
     there: bool
+    layers: tuple[str, ...] = ()
 
     def describe(self) -> str:
         return "remove %s and its manifest" % self.path
 
     def execute(self, place: Workplace) -> None:
+        place.log.open()  # who makes clones of it has the log's lock
         if self.there:
             with Site(self.path) as site:
-                _lock(site.fd, self.path)  # who copies it, or makes it a layer, has it too
+                _lock(site.fd, self.path)  # who copies it has it too
                 self._remove()
+        for layer in self.layers:
+            remove_tree(layer)
         write_manifest(self.path, None)
 
     def _remove(self) -> None:

@@ -12,6 +12,7 @@ from .manifest import read_manifest
 STATE_FOLDER = "/var/lib/fleet-lxc"
 CONTAINERS = STATE_FOLDER + "/containers"
 USUAL_PLACE = STATE_FOLDER + "/rootfs"
+_LAYER = ".fleet-lxc-layer-"
 
 
 def building_path(path: str) -> str:
@@ -24,6 +25,21 @@ def leaving_path(path: str) -> str:
     """Where a tree is while it is being removed."""
     folder, name = os.path.split(path)
     return "%s/.%s.fleet-lxc-old" % (folder, name)
+
+
+def layer_path(path: str, number: int) -> str:
+    """Where what a tree was is, since it was taken apart into layers."""
+    folder, name = os.path.split(path)
+    return "%s/.%s%s%d" % (folder, name, _LAYER, number)
+
+
+def owner_of(layer: str) -> str:
+    """The tree that a layer belongs to, and with which it is removed."""
+    if layer.endswith("/upper"):
+        layer = layer[:-len("/upper")]
+    folder, name = os.path.split(layer)
+    start, mark, number = name.rpartition(_LAYER)
+    return "%s/%s" % (folder, start[1:]) if mark and number.isdigit() else layer
 
 
 def log_path(path: str) -> str:
@@ -53,7 +69,7 @@ def users(path: str) -> list[str]:
 
 
 def clones(path: str) -> list[str]:
-    """The overlays that have the tree, or something in it, as a layer.
+    """The overlays that show the tree, or one of its layers.
 
     The tree's manifest lists them. One that is gone, or is another by now, counts no more.
     """
@@ -61,6 +77,6 @@ def clones(path: str) -> list[str]:
     found = []
     for clone in manifest.get("clones", []):
         overlay = (read_manifest(clone) or {}).get("overlay") or {}
-        if any((layer + "/").startswith(path + "/") for layer in overlay.get("lower", [])):
+        if path in map(owner_of, overlay.get("lower", [])):
             found.append(clone)
     return found

@@ -8,7 +8,9 @@ import posixpath
 import typing as t
 
 from .._kernel.errors import LxcError
-from .builds import plan_bootstrap
+from .builds import CopyTree, plan_bootstrap
+from .clone import check_origin, inherited, needs_split
+from .layers import CopyLayers, Split, StackLayer
 from .manifest import VERSION, Manifest
 from .operations import (
     FinishBuild,
@@ -29,6 +31,7 @@ from .places import USUAL_PLACE
 from .site import NOTHING, Found
 
 if t.TYPE_CHECKING:
+    from .clone import CloneSpec, Origin
     from .debootstrap import DebootstrapSpec
     from .host_tree import Entry
     from .observe import RootfsState
@@ -58,6 +61,9 @@ def plan_present(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
     if spec.debootstrap is not None:
         _check_packages(spec.path, spec.debootstrap, state.manifest)
         return operations
+    if spec.clone is not None:
+        _check_clone(spec.path, spec.clone, state.manifest)
+        return operations
     operations += _plan_entries(spec, state)
     for path in state.manifest.get("files", []):
         found = state.found.get(path, NOTHING)
@@ -75,7 +81,20 @@ def _plan_new(spec: RootfsSpec, state: RootfsState) -> tuple[list[Operation], li
     if spec.debootstrap is not None and state.recipe is not None:
         return plan_bootstrap(spec.path, state.recipe, state.program, spec.debootstrap.cache_days,
                               spec.debootstrap.timeout, state.cached)
+    if spec.clone is not None and state.origin is not None:
+        return _plan_clone(spec.path, spec.clone, state.origin)
     return [], _plan_entries(spec, state)
+
+
+def _plan_clone(path: str, spec: CloneSpec, origin: Origin
+                ) -> tuple[list[Operation], list[Operation]]:
+    check_origin(path, spec, origin)
+    if spec.method == "overlay":
+        return [Split(spec.src)] if needs_split(origin) else [], [StackLayer(path, spec.src)]
+    reflink = True if spec.method == "reflink" else None
+    if origin.layers:
+        return [], [CopyLayers(path, tuple(origin.layers), reflink, origin.bytes)]
+    return [], [CopyTree(path, spec.src, reflink, origin.bytes)]
 
 
 def plan_absent(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
@@ -105,7 +124,8 @@ def plan_absent(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
             raise LxcError("remove root file system", spec.path,
                            detail="something is mounted on %s" % state.mounted[0],
                            hint="Unmount it first.")
-        operations.append(RemoveRootfs(spec.path, bool(state.kind)))
+        operations.append(RemoveRootfs(spec.path, bool(state.kind), tuple(
+            state.manifest.get("layers", []))))
     if operations and posixpath.dirname(spec.path) == USUAL_PLACE:
         operations.append(RemoveParent(USUAL_PLACE))
     return operations
@@ -125,7 +145,11 @@ def make_manifest(spec: RootfsSpec, state: RootfsState) -> Manifest:
             manifest["command"] = spec.host.command
     if state.recipe is not None:
         manifest["source"] = state.recipe.source()
-    for key in ("created", "clones", "source"):  # what this task says nothing about
+    if spec.clone is not None:
+        if state.origin is not None:
+            manifest.update(inherited(state.origin.manifest))
+        manifest["source"] = {"path": spec.clone.src, "method": spec.clone.method}
+    for key in ("created", "clones", "layers", "source"):  # what this task says nothing about
         if state.manifest is not None and state.kind and key in state.manifest:
             manifest[key] = state.manifest[key]
     return manifest
@@ -165,6 +189,16 @@ def _check_archive(spec: RootfsSpec, manifest: Manifest) -> None:
     if wanted is not None and wanted != made_of:
         raise LxcError("make root file system", spec.path,
                        detail="it was made of another archive, sha256:%s" % made_of,
+                       hint="What the container has written would be lost. Remove it first with "
+                            "'state: absent', or choose another path.")
+
+
+def _check_clone(path: str, spec: CloneSpec, manifest: Manifest) -> None:
+    made_of = manifest.get("source", {})
+    if (made_of.get("path"), made_of.get("method")) != tuple(spec):
+        raise LxcError("make root file system", path,
+                       detail="it is a clone of %s by '%s'" % (made_of.get("path"),
+                                                               made_of.get("method")),
                        hint="What the container has written would be lost. Remove it first with "
                             "'state: absent', or choose another path.")
 

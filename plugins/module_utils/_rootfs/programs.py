@@ -9,10 +9,12 @@ the task is killed, the kernel ends whatever the program has started, and no mou
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
 import signal
+import time
 import typing as t
 
 from .._kernel import syscalls
@@ -22,6 +24,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ON = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY",
               "TMPDIR")
 _LAST_LINES = 12
+_PAUSE = 0.02  # seconds between two tries for a lock
 _CODES_OF_A_SHELL = 126, 127
 
 
@@ -32,19 +35,38 @@ class Log:
         self.path = path
         self.fd = -1
 
-    def open(self) -> int:
+    def open(self, patience: float = 0) -> int:
         """The file, open for appending; made for root alone when it is first needed.
 
         Its lock is held as long as this task lives, or what it has started.
+
+        :param patience: seconds to wait for another task that has the lock
+        :raises LxcError: when another has it
         """
-        if self.fd < 0:
+        deadline = time.monotonic() + patience
+        while self.fd < 0:
             try:
-                self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-                                  | os.O_CLOEXEC, 0o600)
-                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.ftruncate(self.fd, 0)
+                fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+                             | os.O_CLOEXEC, 0o600)
             except OSError as error:
                 raise LxcError.from_os("write the log", self.path, error) from error
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever had it may have removed the file, and with it what others lock.
+                if os.path.samestat(os.fstat(fd), os.lstat(self.path)):
+                    os.ftruncate(fd, 0)
+                    self.fd = fd
+                    break
+            except FileNotFoundError:
+                pass
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(fd)
+                    raise LxcError("lock", self.path, errno.EWOULDBLOCK,
+                                   detail="another task works on it",
+                                   hint="Run the task again when that one has ended.") from None
+                time.sleep(_PAUSE)
+            os.close(fd)
         return self.fd
 
     def say(self, text: str) -> None:
@@ -63,10 +85,10 @@ class Log:
     def remove(self) -> None:
         """It is of no use any more: what was made is there, or the error has its last lines."""
         if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
+            os.close(self.fd)
+            self.fd = -1
 
 
 def find(name: str) -> str | None:

@@ -9,9 +9,10 @@ import typing as t
 
 from .._kernel.errors import LxcError
 from .accounts import Account, check_account, check_unique, make_key_lines
+from .clone import CloneSpec
 from .debootstrap import DebootstrapSpec, make_debootstrap
 
-KINDS = ("host", "debootstrap", "archive")  # options that say what a tree is made of
+KINDS = ("host", "debootstrap", "archive", "clone")  # options that say what a tree is made of
 KEY_TYPES = ("ed25519", "ecdsa", "rsa")
 DEFAULT_COMMAND = ["/usr/sbin/sshd", "-D", "-e"]
 # What a program of /usr can't do without; each is left out where the host does not have it.
@@ -59,6 +60,7 @@ class RootfsSpec(t.NamedTuple):
     host: HostSpec | None = None
     archive: ArchiveSpec | None = None
     debootstrap: DebootstrapSpec | None = None
+    clone: CloneSpec | None = None
 
     @property
     def kind(self) -> str:
@@ -75,10 +77,14 @@ def make_spec(options: dict[str, t.Any]) -> RootfsSpec:
     if path.count("/") < 2:
         raise LxcError(_DOING, "path", detail="%s is a folder of the host itself" % path,
                        hint="The usual place is /var/lib/fleet-lxc/rootfs/<name>.")
-    host, archive, packages = (options.get(key) for key in ("host", "archive", "debootstrap"))
+    host, archive, packages, clone = (options.get(key) for key in (
+        "host", "archive", "debootstrap", "clone"))
     return RootfsSpec(path, None if host is None else _make_host(host, path),
                       None if archive is None else _make_archive(archive),
-                      None if packages is None else make_debootstrap(packages))
+                      None if packages is None else make_debootstrap(packages),
+                      None if clone is None else CloneSpec(
+                          check_path(clone["src"], "clone.src"),
+                          clone.get("method") or CloneSpec("").method))
 
 
 def check_path(path: str, option: str) -> str:

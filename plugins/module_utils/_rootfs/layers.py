@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps that make layers, and that copy what layers show."""
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import stat
+import typing as t
+
+from .._kernel import mounts, syscalls
+from .._kernel.errors import LxcError
+from .builds import check_room
+from .clone import layers_of, live_clones
+from .manifest import Manifest, read_manifest, write_manifest
+from .operations import Operation, Workplace
+from .places import clones, layer_path, log_path, owner_of
+from .programs import Log
+from .remove import remove_tree
+from .tree_copy import Copy, copy_attributes
+
+_PATIENCE = 30  # seconds to wait for another task that clones the same tree: that takes a moment
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _new_layer(folder: str, shown: str) -> None:
+    """An empty upper layer and what overlayfs works with, for what is shown above ``shown``."""
+    os.mkdir(folder + "/upper", 0o700)
+    os.mkdir(folder + "/work", 0o700)
+    old, new = os.open(shown, _FOLDER), os.open(folder + "/upper", _FOLDER)
+    try:  # the root folder's owner and mode are those of the topmost layer
+        status = os.fstat(old)
+        os.fchown(new, status.st_uid, status.st_gid)
+        os.fchmod(new, stat.S_IMODE(status.st_mode))
+        copy_attributes(old, new)
+    finally:
+        os.close(old)
+        os.close(new)
+
+
+def _overlay(path: str, lower: list[str]) -> Manifest:
+    return {"lower": lower, "upper": path + "/upper", "work": path + "/work"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Split(Operation):
+    """Take a tree apart: what it is becomes a layer, beside it and out of its containers' reach.
+
+    The manifest comes first. Until the folders have changed places, it is not in effect for a
+    plain tree (layers_of), and shows the same as before for one that has layers.
+    """
+
+    def describe(self) -> str:
+        return "make what %s is now a layer, over which it is written from now on" % self.path
+
+    def execute(self, place: Workplace) -> None:
+        with _locked(self.path):
+            manifest = read_manifest(self.path)
+            if manifest is None:
+                raise LxcError("make layers of", self.path, detail="its manifest is gone",
+                               hint="Run the task again.")
+            layers = layers_of(self.path, manifest)
+            if layers and not os.listdir(layers[0]):
+                return  # another task has just done it
+            if live_clones(self.path, manifest):
+                return  # it is written to no more
+            number = 1
+            while os.path.lexists(layer_path(self.path, number)):
+                number += 1
+            beside = layer_path(self.path, number)
+            lower = [beside + "/upper", *layers[1:]] if layers else [beside]
+            try:
+                os.mkdir(beside, 0o755)
+                _new_layer(beside, layers[0] if layers else self.path)
+                write_manifest(self.path, {
+                    **manifest, "overlay": _overlay(self.path, lower),
+                    "layers": [*manifest.get("layers", []), beside]})
+            except BaseException as error:
+                self._give_up(manifest, beside)
+                if isinstance(error, OSError):
+                    raise LxcError.from_os("make layers of", self.path, error) from error
+                raise
+            try:
+                syscalls.exchange(self.path, beside)
+            except OSError as error:  # nothing else: once it was done, what is beside is the data
+                self._give_up(manifest, beside)
+                raise LxcError.from_os("make layers of", self.path, error) from error
+
+    def _give_up(self, manifest: Manifest, beside: str) -> None:
+        write_manifest(self.path, manifest)
+        remove_tree(beside)
+
+
+@dataclasses.dataclass(frozen=True)
+class StackLayer(Operation):
+    """Fill the new tree with an empty layer over its origin's."""
+
+    origin: str
+
+    def describe(self) -> str:
+        return "put a layer over %s" % self.origin
+
+    def execute(self, place: Workplace) -> None:
+        lower = self._lower()
+        owners = sorted({self.origin, *map(owner_of, lower)})
+        for owner in owners:  # until the clone is there, nobody removes what it shows
+            place.held.enter_context(_locked(owner))
+        lower = self._lower()
+        if not {*map(owner_of, lower)} <= {*owners}:
+            raise LxcError("put a layer over", self.origin, detail="it has changed meanwhile",
+                           hint="Run the task again.")
+        for owner in owners:
+            manifest = read_manifest(owner)
+            if manifest is not None:
+                known = [path for path in clones(owner) if path != self.path]
+                write_manifest(owner, {**manifest, "clones": sorted([*known, self.path])})
+        try:
+            _new_layer(place.tree.path, lower[0])
+        except OSError as error:
+            raise LxcError.from_os("put a layer over", self.origin, error) from error
+        place.found["overlay"] = _overlay(self.path, lower)
+
+    def _lower(self) -> list[str]:
+        layers = layers_of(self.origin, read_manifest(self.origin))
+        if layers and not os.listdir(layers[0]):
+            return layers[1:]
+        return layers or [self.origin]
+
+
+@dataclasses.dataclass(frozen=True)
+class CopyLayers(Operation):
+    """Fill the new tree with what layers show together.
+
+    :param layers: the topmost first
+    """
+
+    layers: tuple[str, ...]
+    reflink: bool | None
+    room: int
+
+    def describe(self) -> str:
+        return "copy what the layers of %s show" % os.path.dirname(self.layers[0])
+
+    def execute(self, place: Workplace) -> None:
+        check_room("copy", self.layers[0], place.tree.path, self.room)
+        place.log.say(self.describe())
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            status = 1
+            try:
+                os.close(reading)
+                problem = self._child(place)
+                os.write(writing, json.dumps(problem.to_dict() if problem else {}).encode())
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(writing)
+        with open(reading, "rb") as pipe:
+            answer = pipe.read()
+        _pid, status = os.waitpid(pid, 0)
+        if status or not answer:
+            raise LxcError("copy", self.layers[0],
+                           detail="the copying process ended with status %d" % status)
+        problem = json.loads(answer)
+        if problem:
+            raise LxcError.from_dict(problem)
+
+    def _child(self, place: Workplace) -> LxcError | None:
+        """In a mount namespace of its own, where the overlay ends with the process."""
+        try:
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+            syscalls.unshare(syscalls.CLONE_NEWNS)
+            syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
+            opened = [os.open(layer, _FOLDER) for layer in self.layers]
+            tree = mounts.new("overlay", ["ro", "userxattr", "lowerdir=" + ":".join(
+                "/proc/self/fd/%d" % fd for fd in opened)])
+            source = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree)
+            Copy(os.path.dirname(self.layers[0]), self.reflink, place.log.say).into(
+                source, place.tree.fd)
+        except LxcError as error:
+            return error
+        except OSError as error:
+            return LxcError.from_os("copy the layers of", os.path.dirname(self.layers[0]), error)
+        return None
+
+
+@contextlib.contextmanager
+def _locked(path: str) -> t.Iterator[None]:
+    """Nobody else makes layers of the tree meanwhile, or removes it."""
+    log = Log(log_path(path))
+    log.open(_PATIENCE)
+    try:
+        yield
+    finally:
+        log.remove()
