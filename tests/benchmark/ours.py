@@ -20,6 +20,14 @@ from measure import BenchError
 PACKAGE = "ansible_collections.fleet.lxc.plugins.module_utils._container."
 
 
+NAME = "fleet.lxc"
+
+
+def command() -> list[str]:
+    """The runtime's copy, as a host's command line."""
+    return ["/usr/bin/python3", "-I", "-S", part("runtime").ensure()]
+
+
 def missing() -> str | None:
     """Why this side can't be measured, None when it can."""
     for name in ("spec", "lifecycle"):
@@ -106,6 +114,9 @@ class Ours:
                 raise BenchError("fleet.lxc: %s does not run: %s" % (name, status))
             found.append(status["monitor_pid"])
         return found
+
+    def init_pids(self, names: list[str]) -> list[int]:
+        return [self._observe.status(name)["pid"] for name in names]
 
 
 def _check(outcomes: dict[str, t.Any]) -> None:

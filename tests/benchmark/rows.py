@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+import attach
 import life
 import ours
 import tasks
@@ -19,7 +20,9 @@ OURS = "fleet.lxc"
 # The ratio to reach; a row without one is for information.
 TARGETS = {"start": 0.5, "start-veth": 0.7, "start-parallel": 1.0, "monitor-pss": 1.0,
            "unchanged-task": 2.0, "create-start-task": 0.1, "scale": 1.3,
-           "freeze": 1.0, "thaw": 1.0, "stop": 1.0, "info": 1.0, "info-loop": 1.0}
+           "freeze": 1.0, "thaw": 1.0, "stop": 1.0, "info": 1.0, "info-loop": 1.0,
+           "attach": 1.0, "attach-command": 1.0, "attach-nsenter": 1.5,
+           "attach-nsenter-command": 1.5}
 _STARTS: dict[str, t.Callable[[workload.Workload], Contender]] = {
     "start": Lxc,
     "start-parallel": lambda load: Lxc(load, at_a_time=4),
@@ -29,7 +32,7 @@ _STARTS: dict[str, t.Callable[[workload.Workload], Contender]] = {
     "start-nspawn": lambda load: Sandbox(load, "systemd-nspawn"),
 }
 _ALONE = ("start-veth", "start-privileged", "monitor-pss", "unchanged-task", "create-start-task",
-          "scale", "freeze", "stop", "info")
+          "scale", "freeze", "stop", "info", "attach")
 NAMES = (*_STARTS, *_ALONE)
 
 
@@ -49,6 +52,7 @@ def measure(load: workload.Workload, wanted: t.Collection[str], count: int, roun
         "monitor-pss": lambda: _memory(load, count // 2),
         "unchanged-task": lambda: tasks.unchanged(load, count, rounds),
         "create-start-task": lambda: tasks.create(load, max(1, count // 10), min(rounds, 3)),
+        "attach": lambda: attach.rows(load, count, rounds),
         "scale": lambda: _scale(load, count // 2, 5 * count, rounds),
         "freeze": lambda: life.freeze(load, count, rounds),
         "stop": lambda: life.stop(load, count, rounds),

@@ -99,6 +99,10 @@ class Workload:
             time.sleep(0.02)
         time.sleep(0.3)
 
+    def settle_briefly(self) -> None:
+        """Between programs, which leave no network to be removed."""
+        time.sleep(0.3)
+
 
 def _peers_cgroups() -> t.Iterator[pathlib.Path]:
     for prefix in _PEERS_CGROUPS:
