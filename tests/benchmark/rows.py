@@ -111,7 +111,7 @@ def _memory(load: workload.Workload, count: int) -> list[Row]:
         try:
             load.settle()
             contender.start(names)
-            found[contender.name] = sum(map(pss, contender.monitor_pids(names))) / count
+            found[contender.name] = sum(map(pss, set(contender.monitor_pids(names)))) / count
         finally:
             contender.stop(names)
             contender.remove(names)

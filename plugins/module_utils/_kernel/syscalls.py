@@ -120,6 +120,7 @@ _renameat2 = _declare("renameat2", _INT, _STR, _INT, _STR, _UINT)
 _unshare = _declare("unshare", _INT)
 _setns = _declare("setns", _INT, _INT)
 _prctl = _declare("prctl", _INT, _ULONG, _ULONG, _ULONG, _ULONG)
+_renameat2 = _declare("renameat2", _INT, _STR, _INT, _STR, _UINT)
 _sethostname = _declare("sethostname", _STR, _SIZE)
 _inotify_init1 = _declare("inotify_init1", _INT)
 _inotify_add_watch = _declare("inotify_add_watch", _INT, _STR, _UINT)
@@ -170,6 +171,11 @@ def setns(fd: int, nstype: int = 0) -> None:
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
     return _check(_prctl(option, arg2, arg3, 0, 0), "prctl")
+
+
+def rename_exchange(one: str, other: str) -> None:
+    """RENAME_EXCHANGE: each gets the other's name, in one step."""
+    _check(_renameat2(AT_FDCWD, _path(one), AT_FDCWD, _path(other), 2), "renameat2", one)
 
 
 def sethostname(name: str) -> None:
