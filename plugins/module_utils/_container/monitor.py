@@ -200,12 +200,11 @@ class Ending:
 
 
 def lock(name: str) -> int:
-    """The lock that a container's monitor holds as long as it looks after it.
+    """The lock of a container's folder, which its monitor holds as long as it looks after it.
 
     :raises LxcError: where another one still does
     """
-    fd = os.open(store.run_folder(name) + "/monitor.lock",
-                 os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(store.run_folder(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

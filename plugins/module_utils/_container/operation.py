@@ -47,14 +47,18 @@ def settle(name: str, deadline: float) -> dict[str, Any]:
     """The status, once a monitor whose init has ended has cleaned up; it writes the state."""
     while True:
         status = observe.status(name)
-        if status["pid"] or not (status["monitor_pid"] or store.monitor_is_alive(name)):
+        if status["pid"]:
+            return status
+        if not status["monitor_pid"] and not store.monitor_is_alive(name):
             break
         if time.monotonic() > deadline:
             raise LxcError("wait for the monitor of", name, errno.ETIMEDOUT,
                            "It is process %d." % status["monitor_pid"],
                            "it has not cleaned up after its container")
         time.sleep(_PAUSE)
-    status = observe.status(name)
+    if status["recorded"].get("state", "STOPPED") == "STOPPED":
+        return status
+    status = observe.status(name)  # the monitor may have been about to write it
     recorded = status["recorded"]
     if recorded and not status["pid"] and recorded.get("state") == "RUNNING":
         problem = cleanup.finish(name, recorded, None)  # its monitor was killed

@@ -26,6 +26,7 @@ TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any
 
+_enabled: set[str] = set()  # folders whose controllers are handed on
 _LARGEST = 1 << 16  # bytes of a message
 _MOST_FDS = 253     # the kernel's SCM_MAX_FD
 _FLAGS = {
@@ -134,8 +135,11 @@ def _make_cgroups(groups: dict[str, Any]) -> None:
             _enable(folder, controllers)
     for path in groups["cpusets"]:
         cgroup_tree.inherit_cpuset(path)
+    files: dict[str, list[str]] = {}
     for path, value in groups["files"]:
-        cgroup_tree.write(path, value)
+        files.setdefault(path, []).append(value)
+    for path, values in files.items():
+        cgroup_tree.write(path, *values)
     if groups["owner"]:
         for path in groups["delegated"]:
             cgroup_tree.delegate(path, *groups["owner"])
@@ -150,11 +154,14 @@ def _make_cgroups(groups: dict[str, Any]) -> None:
 
 
 def _enable(folder: str, controllers: list[str]) -> None:
-    """Hand controllers of v2 on to the folders below."""
+    """Hand controllers of v2 on to the folders below. Once for each: nobody takes them back."""
+    if folder in _enabled:
+        return
     file = folder + "/cgroup.subtree_control"
     missing = set(controllers) - set((cgroup_tree.read(file) or "").split())
     if missing:
         cgroup_tree.write(file, " ".join("+" + name for name in sorted(missing)))
+    _enabled.add(folder)
 
 
 def _clone(plan: dict[str, Any]) -> tuple[int, int]:

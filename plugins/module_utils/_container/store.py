@@ -184,9 +184,9 @@ def write_state(name: str, state: dict[str, Any]) -> None:
 
 
 def monitor_is_alive(name: str) -> bool:
-    """Whether a process holds the monitor's lock, which it does for life."""
+    """Whether a process holds the lock of the folder, as a monitor does (monitor.lock)."""
     try:
-        fd = os.open(run_folder(name) + "/monitor.lock", os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(run_folder(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:

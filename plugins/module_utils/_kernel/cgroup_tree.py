@@ -35,12 +35,14 @@ def make(path: str) -> bool:
     return True
 
 
-def write(path: str, value: str) -> None:
-    """One value into one file, in one write as the kernel wants it."""
+def write(path: str, *values: str) -> None:
+    """Values into one file, each in one write as the kernel wants it."""
+    value = ""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(fd, value.encode())
+            for value in values:
+                os.write(fd, value.encode())
         finally:
             os.close(fd)
     except OSError as error:
@@ -55,8 +57,16 @@ def write(path: str, value: str) -> None:
 def read(path: str) -> str | None:
     """The content of a file of a control group, None where there is none."""
     try:
-        with open(path, encoding="ascii", errors="replace") as stream:
-            return stream.read().strip()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = b""
+            while True:  # a stream's layers would cost more than the read
+                data = os.read(fd, 1 << 16)
+                if not data:
+                    return found.decode("ascii", "replace").strip()
+                found += data
+        finally:
+            os.close(fd)
     except OSError:
         return None
 

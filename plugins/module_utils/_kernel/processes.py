@@ -29,9 +29,15 @@ def close_all_but(*fds: int) -> None:
     syscalls.close_range(first)
 
 
+_boot_id = ""
+
+
 def boot_id() -> str:
-    """proc_sys_kernel(5): random/boot_id."""
-    return _read("/proc/sys/kernel/random/boot_id").decode().strip()
+    """proc_sys_kernel(5): random/boot_id, which no process outlives."""
+    global _boot_id
+    if not _boot_id:
+        _boot_id = _read("/proc/sys/kernel/random/boot_id").decode().strip()
+    return _boot_id
 
 
 def _read(path: str) -> bytes:
