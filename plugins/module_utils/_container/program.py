@@ -54,7 +54,7 @@ def find(name: str, path: str) -> str:
         raise LxcError("run", refused, errno.EACCES, "chmod +x it, or name another program.",
                        "in the container it is not an executable file")
     raise LxcError("run", name, errno.ENOENT,
-                   "Name a program of the container, with its whole path.",
+                   "Name a program of the container as command, with its whole path.",
                    "the container has no such program")
 
 

@@ -113,6 +113,10 @@ def _start(plan: dict[str, Any], made: _Made, network_worker: _socket.socket) ->
     made.fds.append(pidfd)
     if plan["ids"]:
         _write_maps(made.pid, plan["ids"])
+    if plan["cgroups"]["owner"]:
+        # Not before: until its ids are mapped, init can't enter what belongs to them.
+        for path in plan["cgroups"]["delegated"]:
+            cgroup_tree.delegate(path, *plan["cgroups"]["owner"])
     asked = None
     if plan["networks"]:
         asked = network.ask(network_worker, plan["name"], plan["networks"], plan["stale"],
@@ -140,9 +144,6 @@ def _make_cgroups(groups: dict[str, Any]) -> None:
         files.setdefault(path, []).append(value)
     for path, values in files.items():
         cgroup_tree.write(path, *values)
-    if groups["owner"]:
-        for path in groups["delegated"]:
-            cgroup_tree.delegate(path, *groups["owner"])
     if groups["device_program"]:
         program = syscalls.bpf_load_device_program(bytes.fromhex(groups["device_program"]))
         folder = os.open(groups["v2"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
