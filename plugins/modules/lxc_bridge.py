@@ -17,7 +17,8 @@ description:
     is left out.
   - All changes are one plan. When one of them fails, those before it are undone, and the task says
     which one it was.
-  - The bridge is made in the running kernel; it is gone after a reboot, until the task runs again.
+  - The bridge is made in the running kernel; it is gone after a reboot, until the task runs again,
+    where O(persist) does not keep it.
 requirements:
   - pyroute2 >= 0.7.2 on the managed host (Debian's package python3-pyroute2)
   - nothing else on the managed host; C(nft) is not needed for O(nat)
@@ -129,6 +130,19 @@ options:
       - Whether the bridge takes packets for every hardware address. Its ports do that anyway, so
         containers don't need it.
     type: bool
+  persist:
+    description:
+      - Keep the bridge over a reboot, in files of the host's network manager. They are written
+        once the change is confirmed, and tell the running state, so that a manager that reads
+        them meanwhile finds nothing to change. C(DNS) settings of the NIC go to the bridge.
+      - V(auto) takes the manager that has the NIC, and fails where none is found. The others name
+        one.
+      - Leased addresses are not written down; the bridge asks for them then as the NIC did.
+      - V(ifupdown) puts what the NIC had in C(/etc/network/interfaces) behind a mark.
+      - V(none) removes such files, and so does O(state=absent). What was put aside comes back.
+      - Left out, files stay as they are.
+    type: str
+    choices: [auto, systemd-networkd, ifupdown, NetworkManager, none]
   confirm_timeout:
     description:
       - Seconds that a change of a bridge that takes over a NIC waits to be confirmed. A process on
@@ -173,10 +187,11 @@ EXAMPLES = r"""
     stp: false
     mtu: 1450
 
-- name: Containers on the network of eth0
+- name: Containers on the network of eth0, after a reboot too
   fleet.lxc.lxc_bridge:
     name: br0
     takeover: eth0
+    persist: auto
 
 - name: Take the port away again and change nothing else
   fleet.lxc.lxc_bridge:
@@ -244,6 +259,11 @@ bridge:
       type: list
       elements: str
       returned: when present
+    files:
+      description: Files that keep it over a reboot, or have something put aside for that.
+      type: dict
+      returned: always
+      sample: {}
     takeover:
       description:
         - The NIC that it takes over, or has taken over, with the addresses and routes that this
@@ -277,6 +297,7 @@ bridge:
     addresses: [10.0.3.1/24]
     ports: []
     routes: []
+    files: {}
     takeover: null
     nat: true
     nat_networks: [10.0.3.0/24]

@@ -21,6 +21,8 @@ from .belongings import (
     observe_belongings,
     settings_of,
 )
+from .manager_files import manager_of, observe_files
+from .persist import ours
 
 if t.TYPE_CHECKING:
     from .._kernel.netlink import Netlink
@@ -57,6 +59,8 @@ class BridgeState:
     bridged_too: bool = False  # whether they see what only crosses the bridge
     forwarding: dict[str, bool | None] = dataclasses.field(default_factory=dict)  # by family
     stable_mac: str = ""
+    files: dict[str, str] = dataclasses.field(default_factory=dict)  # the network managers'
+    manager: str = ""  # the one that has the NIC
 
 
 def table_name(bridge: str) -> str:
@@ -80,6 +84,9 @@ def observe(netlink: Netlink, spec: BridgeSpec) -> BridgeState:
         state.mark = LinkConfig(netlink).alias(spec.name)
     _observe_nic(netlink, spec, state, links)
     state.candidate_addresses = {n: netlink.addresses(n) for n in state.candidates}
+    state.files = observe_files()
+    if state.nic_link is not None:
+        state.manager = manager_of(state.nic, state.nic_link["index"], state.files)
     _observe_nat(spec.name, state)
     return state
 
@@ -145,6 +152,7 @@ def facts(name: str, state: BridgeState) -> dict[str, t.Any]:
                   state.link["forward_delay"], sorted(state.addresses), sorted(state.ports),
                   _route_texts(state.own))
         found.update(zip(BRIDGE_FACTS, values), state="present")
+    found["files"] = {"/" + path: text for path, text in sorted(ours(name, state.files).items())}
     found["takeover"] = None
     if state.nic_has is not None:
         found["takeover"] = {

@@ -8,7 +8,7 @@ import typing as t
 
 from .._kernel.addresses import network, parse_cidr, to_text
 from .._kernel.errors import LxcError
-from . import takeover
+from . import files, takeover
 from .moves import SetPromiscuous
 from .operations import (
     AddAddress,
@@ -87,6 +87,7 @@ def plan_present(spec: BridgeSpec, state: BridgeState) -> Plan:
             "net.bridge.bridge-nf-call-iptables lets it see what crosses %s: its ports reach each "
             "other only if it accepts that." % (chain, spec.name) for chain in state.dropping)
     _plan_nat(spec, state, plan)
+    plan.deferred.extend(files.plan_files(spec, state, plan.operations, plan.warnings))
     return plan
 
 
@@ -107,8 +108,13 @@ def plan_absent(spec: BridgeSpec, state: BridgeState, force: bool = False) -> Pl
     if state.link is not None:
         back = takeover.plan_back(spec, state)
         plan.operations.extend(back)
-        (plan.deferred if back else plan.operations).append(DeleteBridge(spec.name))
+        plan.deferred.extend(files.plan_removal(spec, state))
+        plan.deferred.append(DeleteBridge(spec.name))
+        if not back:
+            plan = plan._replace(operations=plan.operations + plan.deferred, deferred=[])
         plan = plan._replace(risky=bool(back))
+    else:
+        plan.operations.extend(files.plan_removal(spec, state))
     return plan
 
 

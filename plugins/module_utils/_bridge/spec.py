@@ -36,6 +36,7 @@ class BridgeSpec(t.NamedTuple):
     promiscuous: bool | None = None
     gateway4: str | None = None
     gateway6: str | None = None
+    persist: str | None = None  # a network manager, "auto" or "none"
 
 
 def make_spec(options: dict[str, t.Any]) -> BridgeSpec:

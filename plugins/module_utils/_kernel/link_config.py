@@ -177,6 +177,19 @@ class Route:
         return socket.inet_ntop(self.family, value) if value else ""
 
     @property
+    def source(self) -> str:
+        """The address that packets by it get, where the route says so."""
+        value = dict(self.attributes).get(_RTA_PREFSRC)
+        return socket.inet_ntop(self.family, value) if value else ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether destination, gateway, metric, table and source address are all there is."""
+        return self.type == 1 and not self.tos and not self.lengths[1] and not (
+            {_RTA_MULTIPATH, _RTA_VIA, _RTA_METRICS, _RTA_ENCAP, _RTA_NH_ID, _RTA_FLOW}
+            & set(dict(self.attributes)))
+
+    @property
     def metric(self) -> int:
         value = dict(self.attributes).get(_RTA_PRIORITY)
         return struct.unpack("I", value)[0] if value else 0

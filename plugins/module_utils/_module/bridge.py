@@ -10,6 +10,7 @@ import typing as t
 
 from .._bridge.apply import apply, undo
 from .._bridge.observe import BridgeState, facts, observe
+from .._bridge.persist import MANAGERS
 from .._bridge.plan import Plan, plan_absent, plan_present
 from .._bridge.spec import BridgeSpec, make_spec
 from .._bridge.watchdog import Change, begin, keep, revoke
@@ -37,6 +38,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "gateway4": {"type": "str"},
     "gateway6": {"type": "str"},
     "promiscuous": {"type": "bool"},
+    "persist": {"type": "str", "choices": ["auto", *MANAGERS, "none"]},
     "confirm_timeout": {"type": "int", "default": 60},
     "confirmation": {"type": "str"},
     "force": {"type": "bool", "default": False},
