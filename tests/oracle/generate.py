@@ -82,6 +82,19 @@ NETWORK_KEYS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("ipv6.gateway", "ipv6.gateway", ("fe80::1",), ("z", "fd01::1")),
     ("veth.pair", "veth.pair", ("vethweb1", "v2"), ()),
 )
+# Of other types than veth: what only they have.
+OTHERS: dict[str, tuple[tuple[str, str], ...]] = {
+    "macvlan": (("macvlan.mode", "bridge"), ("macvlan.mode", "private"), ("hwaddr",
+                                                                          "02:00:00:00:01:0a")),
+    "ipvlan": (("ipvlan.mode", "l2"), ("ipvlan.isolation", "private")),
+    "vlan": (("vlan.id", "7"), ("mtu", "1400")),
+    "phys": (("name", "lan7"), ("mtu", "1400")),
+}
+# For mutations: what parsers trip over.
+ODD = ("\0", "\n", "\r", "\t", " ", "=", ".", "#", "'", '"', "\\", "/", ":", ",", "-", "x", "0",
+       "1", "9" * 30, "\u00b2", "\u0663", "\u00a0", "\u2028", "\x0b", "\x7f", "\udcff", "lxc.",
+       "lxc.network.", "lxc.net.", "fleet.", "lxc.include = /a.conf\n", "[", "{}", "null", "%s",
+       "true", "..", "\\040", "unlimited", "none", "max", "*")
 NOISE = ("", "# a comment = 1", "martian = 1", "\t", "# lxc.uts.name = no", "lx.c = 1")
 UNKNOWN = ("lxc.nonsense = 1", "lxc.uts.name.x = 1", "lxc.net.x.type = veth", "lxc.uts.name",
            "lxc.net.0.nonsense = 1", "lxc.cgroupx.y = 1", "lxc. = 1")
@@ -91,8 +104,9 @@ CLEARED = ("cgroup", "cgroup2", "prlimit", "sysctl", "hook", "net", "net.0", "ne
 class Generator:
     """Files of some lines, most of them good."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, options: tuple[str, ...] = ("privileged",)) -> None:
         self.random = random.Random(seed)
+        self.options = options
 
     def file(self) -> tuple[str, str]:
         """The same file with today's keys, and with those of 2009."""
@@ -131,7 +145,14 @@ class Generator:
 
     def network(self, modern: list[str], legacy: list[str], number: int, bad: float) -> None:
         rng = self.random
-        kind = rng.choices(("veth", "empty", "none"), (40, 1, 1))[0]
+        kind = rng.choices(("veth", "empty", "none", *OTHERS), (40, 1, 1, 3, 3, 3, 3))[0]
+        if kind in OTHERS:
+            self.pair(modern, legacy, number, "type", "type", kind)
+            self.pair(modern, legacy, number, "link", "link", "e%d" % number)
+            first = OTHERS[kind][:1] if kind == "vlan" else ()
+            for key, value in (*first, *rng.sample(OTHERS[kind], rng.randint(0, 2))):
+                self.pair(modern, legacy, number, key, key, value)
+            return
         chosen = rng.sample(NETWORK_KEYS[2:], rng.randint(0, 6))
         chosen = NETWORK_KEYS[:1 if rng.random() < 0.05 else 2] + tuple(chosen)
         for key, old, good, wrong in chosen:
@@ -171,3 +192,35 @@ class Generator:
         space = rng.choice((" = ", "=", " =\t", "  =  "))
         return rng.choice(("", "", "", " ", "\t")) + key + space + value + rng.choice(
             ("", "", "", " ", "\t "))
+
+    def mutated(self, text: str) -> str:
+        """With some characters of it lost, doubled, moved or replaced."""
+        rng = self.random
+        for _change in range(rng.choice((1, 1, 1, 2, 3, 8))):
+            start = rng.randrange(len(text) + 1)
+            length = rng.choice((0, 0, 1, 1, 2, 5, 20))
+            piece = rng.choice((rng.choice(ODD), "", text[start:start + length] * 2,
+                                text[:rng.randrange(30)]))
+            text = text[:start] + piece + text[start + length:]
+        return text
+
+    def crossed(self, text: str) -> str:
+        """With the value of one key given to another."""
+        rng = self.random
+        lines = text.split("\n")
+        place = rng.randrange(len(lines))
+        table = rng.choice((KEYS, NETWORK_KEYS))
+        key, _old, good, _wrong = rng.choice(table)
+        _key, _old, values, _wrong = rng.choice(KEYS + NETWORK_KEYS)
+        name = key if table is KEYS else "net.%d.%s" % (rng.randrange(3), key)
+        lines.insert(place, self.line("lxc." + name, rng.choice(values + good)))
+        return "\n".join(lines)
+
+    def own(self) -> str:
+        """A line of the collection's own."""
+        rng = self.random
+        value = rng.choice(("true", "null", "1", "-1", '"a"', "[]", "{}", '["net_admin"]', "[1]",
+                            '{"a": "b"}', '{"a": 1.5}', '[{"type": "veth"}]', '[{"target": "/a"}]',
+                            '{"nofile": "1:2"}', '{"start": ["/a"]}', "[[]]", '[{"target": 1}]',
+                            '{"start": [1]}', '{"nofile": [1]}', '{"net": []}', "1e999", "NaN"))
+        return "fleet.%s = %s" % (rng.choice(self.options), value)
