@@ -43,9 +43,9 @@ def load(path: str) -> list[tuple[str, bytes]]:
 
 
 def made(generator: generate.Generator, with_own: bool) -> str:
-    """A file of one of several kinds."""
-    kind = generator.random.random()
-    text = generator.file()[0 if kind < 0.5 else 1]
+    """A file of one of several kinds; with the dialect of 2009 and our own lines, or without."""
+    modern, legacy = generator.file()
+    text = modern if not with_own or generator.random.random() < 0.5 else legacy
     kind = generator.random.random()
     if with_own and kind < 0.3:
         text = "\n".join([*(generator.own() for _ in range(2)), text])

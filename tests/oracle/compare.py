@@ -19,6 +19,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import lxc_co
 from ansible_collections.fleet.lxc.plugins.module_utils._container.lxc_config_map import to_options
 from ansible_collections.fleet.lxc.plugins.module_utils._container.lxc_config_values import (
     split_words,
+    unescape,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._container.lxc_config_write import (
     lxc_config,
@@ -70,7 +71,8 @@ def read(text: str, path: str = "/oracle.conf") -> Case:
     """As lxc_container would, for a container that is not there yet."""
     try:
         configuration = lxc_config_parse.parse(path, text.encode())
-        settings = "".join("lxc.%s = \"%s\"\n" % (s.key, s.value) for s in configuration.settings)
+        settings = "".join("lxc.%s = \"%s\"\n" % (s.key, s.value) for s in configuration.settings
+                           if not s.key.startswith("fleet."))
     except LxcError as error:
         return Case(text, str(error), "", "")
     try:
@@ -104,11 +106,13 @@ def differences(case: Case, original: Dump, settings: Dump, written: Dump,
         return ["liblxc crashed"]
     if original is None:
         return [] if case.error else [_culprit(case.text, liblxc)]
-    found = ["only we refuse it: " + case.error] if case.error else []
+    if case.error:
+        return ["only we refuse it: " + case.error]
+    found: list[str] = []
     if case.settings:
-        found += unequal("settings", original, settings)
+        found += unequal("settings", case.text, original, settings)
     if case.written:
-        found += unequal("written", plain(original), plain(written))
+        found += unequal("written", case.text, plain(original), plain(written))
     return found
 
 
@@ -122,10 +126,11 @@ def _culprit(text: str, liblxc: Liblxc) -> str:
         ", which we overwrite" if alone and "is missing" not in alone else "", line)
 
 
-def unequal(what: str, one: Dump, other: Dump) -> list[str]:
+def unequal(what: str, text: str, one: Dump, other: Dump) -> list[str]:
     if other is None:
         return ["liblxc refuses what we made of it: " + what]
-    keys = sorted(set(one or {}) | set(other))
+    keys = sorted(key for key in set(one or {}) | set(other) if not key.endswith("hwaddr")
+                  or "x" not in text.lower().partition("hwaddr")[2])  # it is random then
     return ["%s: %s: %r is %r" % (what, key, (one or {}).get(key), other.get(key))
             for key in keys if (one or {}).get(key) != other.get(key)]
 
@@ -146,8 +151,9 @@ def plain(dump: Dump) -> Dump:
                 lines = dict(line.partition("=")[::2] for line in found[key].split("\n"))
                 words = {"=".join(item) for item in lines.items()}
             found[key] = "\n".join(sorted(words))
-    if "lxc.init.cmd" in found:
-        found["lxc.init.cmd"] = repr(split_words(found["lxc.init.cmd"]))
+    for key in ("lxc.init.cmd", "lxc.execute.cmd"):
+        if key in found:
+            found[key] = repr(split_words(found[key]))
     if "lxc.mount.auto" in found:  # cgroup is cgroup:mixed, and with :force it is not shown at all
         found["lxc.mount.auto"] = " ".join(word for word in found["lxc.mount.auto"].split()
                                            if not word.startswith("cgroup"))
@@ -161,7 +167,13 @@ def plain(dump: Dump) -> Dump:
     if "lxc.prlimit" in found:
         found["lxc.prlimit"] = "\n".join(sorted(found["lxc.prlimit"].split("\n")))
     if "lxc.sysctl" in found:
-        found["lxc.sysctl"] = "\n".join(sorted(found["lxc.sysctl"].split("\n")))
+        found["lxc.sysctl"] = "\n".join(sorted(
+            " ".join(line.split()) for line in found["lxc.sysctl"].split("\n")))
+    for key in found:
+        if key.startswith("lxc.hook."):
+            found[key] = "\n".join(line.strip() for line in found[key].split("\n"))
+    if "lxc.tty.dir" in found:
+        found["lxc.tty.dir"] = found["lxc.tty.dir"].strip("/")
     if not any(key.startswith("lxc.net.") for key in found):
         found["lxc.net.0.type"] = "none"  # what we make of it, and write down
     numbers = sorted({int(key.split(".")[2]) for key in found if key.startswith("lxc.net.")})
@@ -181,12 +193,16 @@ def plain(dump: Dump) -> Dump:
 
 
 def _mount(line: str) -> str:
-    source, target, kind, options = line.split()[:4]
-    words = set(options.split(",")) - {"defaults", "bind", "rbind"}
+    source, target, kind, options = map(unescape, line.split()[:4])
+    words = set(options.split(","))
+    if words & {"bind", "rbind"}:
+        kind = "none"
+    words -= {"defaults", "bind", "rbind", ""}
     return " ".join((source, target, kind, *sorted(words)))
 
 
 def _size(value: str) -> str:
+    value = " ".join(value.split())
     shifts = {"K": 10, "M": 20, "G": 30}
     return str(int(value[:-1]) << shifts[value[-1]]) if value[-1:] in shifts else value
 

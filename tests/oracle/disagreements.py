@@ -8,6 +8,8 @@ remedy, and taken by liblxc, which then fails at the start, or does something el
 """
 from __future__ import annotations
 
+from ansible_collections.fleet.lxc.plugins.module_utils._container.lxc_config_parse import LEGACY
+
 # Reason, pattern of the difference.
 REASONS: tuple[tuple[str, str], ...] = (
     # Refused here
@@ -32,11 +34,21 @@ REASONS: tuple[tuple[str, str], ...] = (
      r"only we refuse it: .*lxc.mount.entry: "),
     ("stricter: LXC keeps the options of the root file system as text until the start",
      r"only we refuse it: .*lxc.rootfs.options: "),
+    ("stricter: the numbers of capabilities are written without a sign",
+     r"only we refuse it: .*lxc.cap.(keep|drop): '\+"),
+    ("ours: lines that begin with fleet. are this collection's", r"only we refuse it: .*: fleet\."),
     ("stricter: what lxc.mount.auto would show of the host's control groups is not mounted",
      r"only we refuse it: .*'cgroup-full:.*can't be mounted"),
     ("stricter: lxc.arch is one of the architectures that this collection runs on",
      r"only we refuse it: .*is no architecture"),
+    ("stricter: what liblxc keeps as text until the start is checked when the file is read",
+     r"only we refuse it: .*: lxc\.(cgroup2?\.|sysctl\.|prlimit\.|limit\.|seccomp|signal\.|hook\.|"
+     r"mount\.|namespace\.|group|console\.|execute\.|init\.|tty\.|environment|uts\.|rootfs\.|"
+     r"net\.\d+\.)"),
     # Taken here
+    ("wider: the dialect of 2009, which liblxc gave up with version 3",
+     r"only liblxc refuses the line(, which we overwrite)?: lxc\.(%s)\b" % "|".join(
+         (*LEGACY, "network", "limit", "pivotdir", "kmsg", "rootfs.backend"))),
     ("wider: keep, less drop, is a set of capabilities; CAP_ may stand before a name",
      r"only liblxc refuses the line: lxc.cap.(keep|drop)\b"),
     ("wider: namespaces may be kept and cloned in one file",
@@ -45,6 +57,8 @@ REASONS: tuple[tuple[str, str], ...] = (
      r"only liblxc refuses the line, which we overwrite: "),
     ("wider: without a value these keys are cleared, like any other",
      r"only liblxc refuses the line: lxc.(arch|mount.fstab)\s*=\s*(''|\"\")?$"),
+    ("wider: a time offset of 0 needs no unit",
+     r"only liblxc refuses the line: lxc.time.offset.*= *['\"]?0$"),
     ("liblxc 5 refuses negative minutes of a time offset",
      r"only liblxc refuses the line: lxc.time.offset.*-5m"),
     # Read in another way

@@ -29,6 +29,8 @@ def text(container: lxc.Container, key: str) -> str:
         value = container.get_config_item(key)
     except KeyError:
         return ""
+    except UnicodeDecodeError:  # a link's name, cut after 15 bytes
+        return "?"
     return "\n".join(value) if isinstance(value, (list, tuple)) else str(value)
 
 

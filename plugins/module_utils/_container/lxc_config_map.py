@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import namedtuple
 
+from .._kernel.capabilities import NAMES
 from . import lxc_config_devices as devices
 from . import lxc_config_mounts as mounts
 from . import lxc_config_networks as networks
@@ -259,6 +260,8 @@ def _capabilities(key: str, option: str) -> Row:
             words = setting.value.split()
             if key == "cap.keep" and "none" in words:
                 found, words = [], words[words.index("none") + 1:]
+            words = [NAMES[int(w)] if w.isascii() and w.isdigit() and len(w) < 4
+                     and int(w) < len(NAMES) else w for w in words]
             check(option, words, setting)
             found += words
         return {option: found}
@@ -320,10 +323,10 @@ def _limit(pair: list[int]) -> str:
     return soft if soft == hard else "%s:%s" % (soft, hard)
 
 
-def _without_spaces(row: Row) -> Row:
+def _limits(row: Row) -> Row:
     """LXC takes "1024 : 2048" as well."""
-    return row._replace(read=lambda settings, reading: row.read(
-        [s._replace(value="".join(s.value.split())) for s in settings], reading))
+    return row._replace(read=lambda settings, reading: row.read([s._replace(value=":".join(
+        part.strip() for part in s.value.split(":"))) for s in settings], reading))
 
 
 # In the order in which they are written.
@@ -364,7 +367,7 @@ ROWS: tuple[Row, ...] = (
     _switch("apparmor.allow_nesting", "apparmor_allow_nesting"),
     _text("selinux.context", "selinux_context"),
     _switch("keyring.session", "keyring_session"),
-    _without_spaces(_family("prlimit", "rlimits", _limit)),
+    _limits(_family("prlimit", "rlimits", _limit)),
     _family("sysctl", "sysctls", str),
     Row(("idmap",), ("idmap",), lambda settings, _reading: {
         "idmap": [setting.value for setting in settings]}, _write_idmap),
