@@ -23,7 +23,7 @@ import termios
 
 from .._kernel import capabilities, mounts, syscalls
 from .._kernel.errors import LxcError
-from . import program
+from . import program, reaper
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     """:param step: kept up to date with what is being done, to which thing"""
     _die_with_the_monitor()
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    if plan["init"]:
+        reaper.show_name()
     for path in plan["cgroups"]["v1"]:
         step[:] = "enter control group", path
         # "0" is the writer; through cgroup.procs this takes 10 ms.
@@ -92,6 +94,12 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     if plan["hostname"] is not None:
         step[:] = "set the hostname", plan["hostname"]
         syscalls.sethostname(plan["hostname"])
+    if plan["rlimits"]:
+        link.send(b"limits")
+        if link.recv(16) != b"go":
+            os._exit(127)
+    if plan["init"]:
+        _fork_program(plan, step)
     step[:] = "take the console as terminal of", plan["name"]
     os.setsid()
     fcntl.ioctl(console, termios.TIOCSCTTY, 0)
@@ -101,10 +109,6 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     os.chdir(plan["cwd"])
     os.getcwd()  # ENOENT where it is outside of the root (CVE-2024-21626)
     path = program.find(plan["argv"][0], plan["environment"].get("PATH", ""))
-    if plan["rlimits"]:
-        link.send(b"limits")
-        if link.recv(16) != b"go":
-            os._exit(127)
     syscalls.close_range(3, cloexec=True)
     program.default_signals()
     _give_up_rights(plan, step)
@@ -112,6 +116,21 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     link.send(b"exec")
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)  # it outlives a monitor that is killed
     os.execve(path, plan["argv"], plan["environment"])
+
+
+def _fork_program(plan: dict[str, Any], step: list[str]) -> None:
+    """Stay process 1, and go on in a child."""
+    step[:] = "make a small init for", plan["name"]
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())
+    child = os.fork()
+    if child:
+        program.default_signals()
+        # The bounding set stays the program's, for whoever attaches.
+        _give_up_rights({**plan, "uid": 0, "gid": 0, "groups": [],
+                         "capabilities": plan["capabilities"] | reaper.KILL}, step)
+        reaper.watch(child)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)  # a fork does not inherit it
 
 
 def _die_with_the_monitor() -> None:
@@ -359,9 +378,9 @@ def _give_up_rights(plan: dict[str, Any], step: list[str]) -> None:
         syscalls.seccomp_set_filter(seccomp)
     step[:] = "limit capabilities of", plan["name"]
     capabilities.limit_bounding_set(plan["capabilities"])
-    if plan["uid"] or plan["gid"]:
+    if plan["uid"] or plan["gid"] or plan["groups"]:
         step[:] = "become", "%d:%d" % (plan["uid"], plan["gid"])
-        os.setgroups([])
+        os.setgroups(plan["groups"])
         os.setresgid(plan["gid"], plan["gid"], plan["gid"])
         os.setresuid(plan["uid"], plan["uid"], plan["uid"])
     capabilities.limit(plan["capabilities"])

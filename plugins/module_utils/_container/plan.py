@@ -24,7 +24,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
 # Options that can be written down already, with the value that this runtime honours.
-_NOT_YET = {"hooks": {}, "init": False, "init_groups": [], "mount_fstab": None,
+_NOT_YET = {"hooks": {}, "mount_fstab": None,
             "namespace_keep": [], "namespace_clone": [],
             "namespace_share": {}, "arch": None, "apparmor_profile": None, "selinux_context": None,
             "keyring_session": True, "time_offset_boot": None, "time_offset_monotonic": None}
@@ -99,6 +99,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
                         **(_system_environment(definition, host) if whole else {}),
                         **definition["environment"]},
         "cwd": definition["cwd"], "uid": definition["uid"], "gid": definition["gid"],
+        "groups": definition["init_groups"], "init": definition["init"],
     }
     plan["links"] = [n["host_name"] for n in plan["networks"] if n["type"] == "veth"]
     return plan
