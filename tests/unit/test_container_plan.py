@@ -34,7 +34,7 @@ def host(kind: str) -> Host:
     made.v1 = {c for h in made.hierarchies for c in h.controllers}
     made.v2 = ALL if kind == "v2" else set()
     made.has_mqueue = True
-    made.namespaces = frozenset(("mnt", "pid", "ipc", "cgroup", "uts", "net", "user"))
+    made.namespaces = frozenset(("mnt", "pid", "ipc", "cgroup", "uts", "net", "user", "time"))
     made.machine = "x86_64"
     made.machine_id = "4a1c0f7e"
     return made
@@ -218,3 +218,31 @@ def test_terminals_are_told_to_a_system() -> None:
     made = plan(tty_max=2)
     assert made["environment"]["container_ttys"] == "pts/1 pts/2"
     assert made["ttys"] == {"count": 2, "folder": None}
+
+
+@pytest.mark.parametrize("options, namespaces", [
+    ({}, {"mnt", "pid", "ipc", "cgroup", "user"}),
+    ({"privileged": True, "namespace_keep": ["pid", "ipc"]}, {"mnt", "cgroup"}),
+    ({"namespace_clone": ["net", "uts"]},
+     {"mnt", "pid", "ipc", "cgroup", "user", "net", "uts"}),
+    ({"namespace_share": {"net": "web2", "ipc": "web2"}}, {"mnt", "pid", "cgroup", "user"}),
+    ({"time_offset_boot": "1h"}, {"mnt", "pid", "ipc", "cgroup", "user", "time"}),
+])
+def test_namespaces_of_its_own(options: dict[str, t.Any], namespaces: set[str]) -> None:
+    made = plan(**options)
+    assert set(made["namespaces"]) == namespaces
+    assert made["loopback"] is ("net" in namespaces)
+    fresh = "net" in namespaces or options.get("privileged", False)
+    assert kernel(made)["/sys"]["type"] == ("sysfs" if fresh else "bind")
+
+
+def test_without_a_group_namespace_only_the_containers_folders_are_bound() -> None:
+    made = plan("v2", namespace_keep=["cgroup"], mount_auto=["cgroup:ro"])
+    assert kernel(made)["/sys/fs/cgroup"]["source"] == "/cg/fleet-lxc/web1"
+
+
+def test_an_architecture_that_the_machine_can_not_run_is_refused() -> None:
+    assert plan(arch="i686")["personality"] == 8
+    assert plan(arch="x86_64")["personality"] == 0 and plan()["personality"] is None
+    with pytest.raises(LxcError, match="this machine is x86_64"):
+        plan(arch="armhf")

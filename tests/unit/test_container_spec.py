@@ -394,3 +394,16 @@ def test_the_runtime_gets_no_slow_imports() -> None:
          % ([p for p in sys.path if p], spec.__name__)],
         capture_output=True, text=True, check=True).stdout
     assert found.split() == []
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"namespace_keep": ["net"], "namespace_clone": ["net"]}, "net is in namespace_clone as well"),
+    ({"namespace_keep": ["net"], "namespace_share": {"net": "web2"}}, "in namespace_share as well"),
+    ({"namespace_share": {"net": "web2"}, "networks": [VETH]}, "networks would be given"),
+    ({"namespace_keep": ["uts"], "hostname": "web1"}, "hostname would be given"),
+    ({"namespace_keep": ["pid"]}, "no /proc"), ({"namespace_share": {"pid": "web2"}}, "no /proc"),
+    ({"namespace_share": {"net": "web1"}}, "itself"),
+    ({"namespace_clone": ["user"], "privileged": True}, "host's users"),
+])
+def test_a_namespace_has_one_place(options: dict[str, t.Any], words: str) -> None:
+    assert words in refused(**options).detail

@@ -23,7 +23,7 @@ import termios
 
 from .._kernel import capabilities, mounts, syscalls
 from .._kernel.errors import LxcError
-from . import program, reaper
+from . import clocks, program, reaper
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -67,11 +67,15 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         fd = os.open(path + "/tasks", os.O_WRONLY | os.O_CLOEXEC)
         os.write(fd, b"0")
         os.close(fd)
-    step[:] = "make a control group namespace for", plan["name"]
-    syscalls.unshare(syscalls.CLONE_NEWCGROUP)
+    if "cgroup" in plan["namespaces"]:
+        step[:] = "make a control group namespace for", plan["name"]
+        syscalls.unshare(syscalls.CLONE_NEWCGROUP)
     step[:] = "wait for the starter of", plan["name"]
     if link.recv(16) != b"go":
         raise LxcError("start container", plan["name"], detail="its starter was killed")
+    if "time" in plan["namespaces"]:
+        step[:] = "make a time namespace for", plan["name"]
+        clocks.enter(*plan["time_offsets"])
     root = _own_mounts(plan, step)
     stdio = [program.open_stdio(path, step) for path in plan.get("stdio") or ()]
     if plan["ids"]:
@@ -80,8 +84,9 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         _die_with_the_monitor()  # set*id has cleared it
-    step[:] = "make a session keyring for", plan["name"]
-    syscalls.new_session_keyring()
+    if plan["keyring"]:
+        step[:] = "make a session keyring for", plan["name"]
+        syscalls.new_session_keyring()
     if plan["loopback"]:
         step[:] = "bring up", "lo"
         _loopback_up()
@@ -111,6 +116,9 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     path = program.find(plan["argv"][0], plan["environment"].get("PATH", ""))
     syscalls.close_range(3, cloexec=True)
     program.default_signals()
+    if plan["personality"] is not None:
+        step[:] = "set the personality of", plan["name"]
+        syscalls.personality(plan["personality"])
     _give_up_rights(plan, step)
     step[:] = "run", path
     link.send(b"exec")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .._kernel import capabilities, device_filter, idmaps, seccomp
 from .._kernel.errors import LxcError
-from . import cgroup_values, defaults, network_plan, store, system
+from . import cgroup_values, clocks, defaults, namespaces, network_plan, store, system
 from .cleanup import MONITORS, TREE
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -24,10 +24,8 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
 # Options that can be written down already, with the value that this runtime honours.
-_NOT_YET = {"hooks": {}, "mount_fstab": None,
-            "namespace_keep": [], "namespace_clone": [],
-            "namespace_share": {}, "arch": None, "apparmor_profile": None, "selinux_context": None,
-            "keyring_session": True, "time_offset_boot": None, "time_offset_monotonic": None}
+_NOT_YET: dict[str, Any] = {"hooks": {}, "mount_fstab": None, "apparmor_profile": None,
+                            "selinux_context": None}
 _KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
 _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 
@@ -43,15 +41,9 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         if definition.get(option, honoured) != honoured:
             raise LxcError("plan the start of", name, detail="%s is not honoured yet" % option,
                            hint="Leave it out.")
-    own_network = definition["networks"] is not None
-    namespaces = ["mnt", "pid", "ipc", "cgroup"]
-    if definition["hostname"] is not None:
-        namespaces.append("uts")
-    if own_network:
-        namespaces.append("net")
-    if not definition["privileged"]:
-        namespaces.append("user")
-    for namespace in namespaces:
+    own = namespaces.own(definition)
+    own_network = "net" in own
+    for namespace in own:
         if namespace not in host.namespaces:
             raise LxcError("plan the start of", name, detail="this kernel has no %s namespaces"
                            % namespace, hint="lxc_host_info says what is missing, and the remedy.")
@@ -67,7 +59,8 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
     if whole:
         staged = system.folders_in_memory({m["target"] for m in [*staged, *late]}) + staged
     plan: dict[str, Any] = {
-        "version": 1, "name": name, "namespaces": namespaces,
+        "version": 1, "name": name, "namespaces": own,
+        "shares": definition["namespace_share"],
         "run": store.run_folder(name),
         "log": definition["console_logfile"] or store.folder(name) + "/console.log",
         "ids": definition["idmap"],
@@ -78,7 +71,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "rootfs_options": sorted({*definition["rootfs_options"],
                                   *([] if definition["privileged"] else ["nodev"])}),
         "staged": staged,
-        "kernel": _kernel_mounts(definition, groups, modes, host),
+        "kernel": _kernel_mounts(definition, own, groups, modes, host),
         "late": late,
         "nodes": list(defaults.DEVICE_NODES),
         "autodev": definition["autodev"],
@@ -89,6 +82,10 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "networks": network_plan.make(definition, host.machine_id),
         "loopback": own_network,
         "hostname": definition["hostname"],
+        "time_offsets": [clocks.offset_ns(definition["time_offset_" + clock])
+                         for clock in ("boot", "monotonic")],
+        "keyring": definition["keyring_session"],
+        "personality": _personality(definition, host),
         "sysctls": sorted(definition["sysctls"].items()),
         "rlimits": sorted((name, *pair) for name, pair in definition["rlimits"].items()),
         "capabilities": _capabilities(definition),
@@ -174,22 +171,22 @@ def _below(path: str, folders: tuple[str, ...]) -> bool:
     return any(path == folder or path.startswith(folder + "/") for folder in folders)
 
 
-def _kernel_mounts(definition: dict[str, Any], groups: dict[str, Any], modes: dict[str, str],
-                   host: Host) -> list[dict[str, Any]]:
+def _kernel_mounts(definition: dict[str, Any], own: list[str], groups: dict[str, Any],
+                   modes: dict[str, str], host: Host) -> list[dict[str, Any]]:
     """proc, sysfs and what goes on /dev, in order; init knows what is in /dev.
 
     One with "seal" becomes read-only when everything below it is mounted.
     """
     safe = system.SAFE
     found: list[dict[str, Any]] = [{"type": "proc", "target": "/proc", "options": safe}]
-    if definition["networks"] is not None or definition["privileged"]:
+    if "net" in own or definition["privileged"]:
         found.append({"type": "sysfs", "target": "/sys", "seal": modes["sys"] == "mixed",
                       "options": [*safe, *(["ro"] if modes["sys"] == "ro" else [])]})
     else:  # sysfs shows a network namespace, and this one is not the container's to show
         found.append({"type": "bind", "source": "/sys", "target": "/sys",
                       "options": [*safe, "ro"]})
     if "cgroup" in modes:
-        found += system.cgroup_mounts(groups, groups["delegated"], modes["cgroup"], host)
+        found += system.cgroup_mounts(groups, modes["cgroup"], host, "cgroup" in own)
     if definition["autodev"]:
         found.append({"type": "tmpfs", "target": "/dev",
                       "options": ["nosuid", "noexec", "mode=0755", "size=512k"]})
@@ -198,7 +195,8 @@ def _kernel_mounts(definition: dict[str, Any], groups: dict[str, Any], modes: di
                               "max=%d" % definition["pty_max"]]})
     if definition["autodev"]:
         found.append({"type": "tmpfs", "target": "/dev/shm", "options": [*safe, "mode=1777"]})
-        if host.has_mqueue:
+        # What shows an IPC namespace is mounted by whose it is.
+        if host.has_mqueue and ("ipc" in own or definition["privileged"]):
             found.append({"type": "mqueue", "target": "/dev/mqueue", "options": safe})
     return found
 
@@ -218,6 +216,22 @@ def _system_environment(definition: dict[str, Any], host: Host) -> dict[str, str
         found["container_ttys"] = " ".join("pts/%d" % (n + 1)
                                            for n in range(definition["tty_max"]))
     return found
+
+
+def _personality(definition: dict[str, Any], host: Host) -> int | None:
+    """PER_LINUX or PER_LINUX32, None where the host's is right.
+
+    :raises LxcError: for an architecture that this machine can't run
+    """
+    if definition["arch"] is None:
+        return None
+    known = {"x86_64": ("x86_64", "i686"), "aarch64": ("aarch64", "armhf")}[host.machine]
+    if definition["arch"] not in known:
+        raise LxcError("plan the start of", definition["name"],
+                       detail="its arch is %s, this machine is %s" % (definition["arch"],
+                                                                      host.machine),
+                       hint="Choose one of %s." % ", ".join(known))
+    return 8 if definition["arch"] == known[1] else 0
 
 
 def _capabilities(definition: dict[str, Any]) -> int:

@@ -127,10 +127,38 @@ def _check_together(name: str, definition: dict[str, Any], options: dict[str, An
     if both:
         raise _refused(name, "cap_add", "%s is in cap_drop as well" % both[0],
                        "Take it from one of the two lists.")
+    _check_namespaces(name, definition)
     network = [key for key in definition["sysctls"] if key.startswith("net.")]
-    if network and definition["networks"] is None:
+    if network and definition["networks"] is None and "net" not in definition["namespace_clone"]:
         raise _refused(name, "sysctls", "%s would be the host's: the container shares its network"
                        % network[0], "Give the container 'networks', or set it on the host.")
+
+
+def _check_namespaces(name: str, definition: dict[str, Any]) -> None:
+    """A namespace is the container's own, the host's, or another's, and not two of these."""
+    places = {option: set(definition[option]) for option in
+              ("namespace_keep", "namespace_clone", "namespace_share")}
+    for option, others in (("namespace_keep", ("namespace_clone", "namespace_share")),
+                           ("namespace_share", ("namespace_clone",))):
+        for other in others:
+            for both in sorted(places[option] & places[other]):
+                raise _refused(name, option, "%s is in %s as well" % (both, other),
+                               "Take it from one of the two.")
+        for namespace, owner in (("net", "networks"), ("uts", "hostname")):
+            if namespace in places[option] and definition[owner] is not None:
+                raise _refused(name, option, "%s would be given to what is not the container's"
+                               % owner, "Leave out '%s', or take %s from '%s'."
+                               % (owner, namespace, option))
+        if "pid" in places[option] and not definition["privileged"]:
+            raise _refused(name, option, "without PIDs of its own there is no /proc for a"
+                           " container with ids of its own",
+                           "Take pid from '%s', or write 'privileged: true'." % option)
+    if "user" in places["namespace_clone"] and definition["privileged"]:
+        raise _refused(name, "namespace_clone", "a privileged container has the host's users",
+                       "Take user from the list, or write 'privileged: false'.")
+    if definition["namespace_share"].get("net") == name:
+        raise _refused(name, "namespace_share", "it names the container itself",
+                       "Name another one.")
 
 
 # Strings and numbers

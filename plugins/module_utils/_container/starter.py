@@ -20,7 +20,7 @@ import time
 
 from .._kernel import cgroup_tree, idmaps, mounts, processes, syscalls
 from .._kernel.errors import LxcError
-from . import init, network, overlay, store
+from . import init, namespaces, network, overlay, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 _enabled: set[str] = set()  # folders whose controllers are handed on
 _LARGEST = 1 << 16  # bytes of a message
 _MOST_FDS = 253     # the kernel's SCM_MAX_FD
-_FLAGS = {
-    "pid": syscalls.CLONE_NEWPID, "ipc": syscalls.CLONE_NEWIPC, "uts": syscalls.CLONE_NEWUTS,
-    "net": syscalls.CLONE_NEWNET, "user": syscalls.CLONE_NEWUSER,
-}
 
 
 def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket.socket) -> None:
@@ -168,11 +164,15 @@ def _enable(folder: str, controllers: list[str]) -> None:
 def _clone(plan: dict[str, Any]) -> tuple[int, int]:
     flags = syscalls.CLONE_PARENT
     for name in plan["namespaces"]:
-        flags |= _FLAGS.get(name, 0)
+        flags |= namespaces.FLAGS.get(name, 0)
     v2 = plan["cgroups"]["v2"]
     folder = os.open(v2, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if v2 else None
+    shared = namespaces.Shared(plan["shares"])
+    shared.enter()
+    pid = -1
     try:
-        return syscalls.clone(flags, folder)
+        pid, pidfd = syscalls.clone(flags, folder)
+        return pid, pidfd
     except OSError as error:
         hint = ""
         if error.errno == errno.ENOSPC:
@@ -181,6 +181,8 @@ def _clone(plan: dict[str, Any]) -> tuple[int, int]:
             hint = "A limit of processes is reached: see pids.max."
         raise LxcError.from_os("make the namespaces of", plan["name"], error, hint) from error
     finally:
+        if pid:  # init stays where it was born
+            shared.leave()
         if folder is not None:
             os.close(folder)
 

@@ -65,16 +65,19 @@ def _limits(version: int, controllers: tuple[str, ...]) -> bool:
     return version == 1 and not any(name.startswith("name=") for name in controllers)
 
 
-def cgroup_mounts(groups: dict[str, Any], writable: list[str], mode: str, host: Host
+def cgroup_mounts(groups: dict[str, Any], mode: str, host: Host, own_namespace: bool
                   ) -> list[dict[str, Any]]:
     """Mounts of the container's own part of each hierarchy that it has a folder in.
 
-    They are made in its control group namespace, so that each shows nothing above its folder.
+    They are made in its control group namespace, so that each shows nothing above its folder;
+    without such a namespace they are binds of its folders.
     """
+    writable = groups["delegated"]
     shown = [(h, path) for h in host.hierarchies for path in groups["all"]
              if path.startswith(h.path + "/")]
     if len(shown) == 1 and shown[0][0].version == 2:
-        return [_cgroup_mount("cgroup2", _CGROUP_TOP, [], shown[0][1] in writable)]
+        path = shown[0][1]
+        return [_cgroup_mount("cgroup2", _CGROUP_TOP, [], path, path in writable, own_namespace)]
     mounts: list[dict[str, Any]] = []
     folders, links = [], []
     for hierarchy, path in shown:
@@ -87,15 +90,18 @@ def cgroup_mounts(groups: dict[str, Any], writable: list[str], mode: str, host: 
             options += hierarchy.controllers
             links += [[one, name] for one in names if one != name]
         folders.append(name)
-        mounts.append(_cgroup_mount(fstype, "%s/%s" % (_CGROUP_TOP, name), options,
-                                    path in writable))
+        mounts.append(_cgroup_mount(fstype, "%s/%s" % (_CGROUP_TOP, name), options, path,
+                                    path in writable, own_namespace))
     return [{"type": "tmpfs", "target": _CGROUP_TOP, "options": [*SAFE, "mode=0755", "size=64k"],
              "folders": folders, "links": links, "seal": mode != "rw"}, *mounts]
 
 
-def _cgroup_mount(fstype: str, target: str, options: list[str], writable: bool) -> dict[str, Any]:
-    return {"type": fstype, "target": target,
-            "options": [*SAFE, *([] if writable else ["ro"]), *options]}
+def _cgroup_mount(fstype: str, target: str, options: list[str], path: str, writable: bool,
+                  own_namespace: bool) -> dict[str, Any]:
+    attributes = [*SAFE, *([] if writable else ["ro"])]
+    if own_namespace:
+        return {"type": fstype, "target": target, "options": [*attributes, *options]}
+    return {"type": "bind", "source": path, "target": target, "options": attributes}
 
 
 def folders_in_memory(taken: set[str]) -> list[dict[str, Any]]:

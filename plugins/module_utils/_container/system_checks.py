@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .._kernel import idmaps
 from .checks import DIGITS, bad, once, path, text
+from .clocks import UNITS, offset_ns
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ ARCHITECTURES = {
     "armhf": ("armhf", "arm", "armel", "armv7l", "armv6l", "armv7", "armv8l"),
 }
 ROOTFS_OPTIONS = ("nodev", "noexec", "nosuid", "ro")
-_UNITS = (("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9), ("ms", 10**6), ("us", 10**3),
-          ("ns", 1))
 _MAX_ID = 65535
 
 
@@ -130,23 +129,13 @@ def time_offset(value: str) -> str | None:
     """A number with h, m, s, ms, us or ns, in the largest unit that holds it whole."""
     if value.strip() in ("", "0"):
         return None
-    nanoseconds = offset_ns(value)
-    for unit, size in _UNITS:
-        if nanoseconds % size == 0:
-            return "%d%s" % (nanoseconds // size, unit) if nanoseconds else None
-    return None  # not reached: every number is a multiple of 1 ns
-
-
-def offset_ns(value: str) -> int:
-    """Nanoseconds of a text like -10h or 1500ms."""
-    plain = value.strip()
-    sign = -1 if plain.startswith("-") else 1
-    plain = plain.lstrip("+-")
-    digits = plain.rstrip("hmsun")
-    unit = dict(_UNITS).get(plain[len(digits):])
-    if not digits or set(digits) - DIGITS or unit is None or len(digits) > 18:
-        raise bad("", "%r is no offset" % value, "Write it like 10h, -300s or 1500ms, in quotes.")
-    return sign * int(digits) * unit
+    try:
+        nanoseconds = offset_ns(value)
+    except ValueError:
+        raise bad("", "%r is no offset" % value,
+                  "Write it like 10h, -300s or 1500ms, in quotes.") from None
+    unit, size = next(pair for pair in UNITS if nanoseconds % pair[1] == 0)
+    return "%d%s" % (nanoseconds // size, unit) if nanoseconds else None
 
 
 def groups(names: list[str]) -> list[str]:

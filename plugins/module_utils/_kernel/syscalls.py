@@ -119,6 +119,7 @@ _umount2 = _declare("umount2", _STR, _INT)
 _renameat2 = _declare("renameat2", _INT, _STR, _INT, _STR, _UINT)
 _unshare = _declare("unshare", _INT)
 _setns = _declare("setns", _INT, _INT)
+_personality = _declare("personality", _ULONG)
 _prctl = _declare("prctl", _INT, _ULONG, _ULONG, _ULONG, _ULONG)
 _renameat2 = _declare("renameat2", _INT, _STR, _INT, _STR, _UINT)
 _sethostname = _declare("sethostname", _STR, _SIZE)
@@ -176,6 +177,11 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
 def rename_exchange(one: str, other: str) -> None:
     """RENAME_EXCHANGE: each gets the other's name, in one step."""
     _check(_renameat2(AT_FDCWD, _path(one), AT_FDCWD, _path(other), 2), "renameat2", one)
+
+
+def personality(persona: int) -> None:
+    """:param persona: PER_LINUX (0) or PER_LINUX32 (8), sys/personality.h"""
+    _check(_personality(persona), "personality")
 
 
 def sethostname(name: str) -> None:
