@@ -30,6 +30,9 @@ def test_what_debian_ships() -> None:
     assert len(SHIPPED) >= 4
     texts = [path.read_text() for path in SHIPPED]
     texts += ["lxc.include = %s\n" % path for path in SHIPPED]
+    # /etc/lxc/default.conf of the package lxc, which is not needed here
+    texts.append("lxc.net.0.type = veth\nlxc.net.0.link = lxcbr0\nlxc.net.0.flags = up\n\n"
+                 "lxc.apparmor.profile = generated\nlxc.apparmor.allow_nesting = 1\n")
     texts.append("lxc.include = /usr/share/lxc/config/common.conf\n"
                  "lxc.include = /usr/share/lxc/config/userns.conf\n"
                  "lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n")

@@ -371,6 +371,18 @@ def test_a_type_that_is_given_twice_is_a_warning() -> None:
     assert "lxc.net.0.link" in warnings(text)[0]
 
 
+def test_debian_s_default_and_keys_that_say_nothing() -> None:
+    text = VETH + "lxc.apparmor.profile = generated\nlxc.apparmor.allow_nesting = 1\n"
+    assert set(options(text)) == {"networks"}
+    assert "apparmor.profile (/etc/lxc/web.conf:3)" in warnings(text)[0]
+    assert len(warnings(text)) == 1
+    assert options("lxc.apparmor.profile = web") == {"apparmor_profile": "web"}
+    assert options("lxc.aa_profile = unconfined") == {"apparmor_profile": "unconfined"}
+    assert options("lxc.loglevel = 1\nlxc.log.file = /a") == {}
+    assert len(warnings("lxc.loglevel = 1\nlxc.log.file = /a")) == 2
+    assert "neither 0 nor 1" in refused("lxc.aa_allow_incomplete = yes")
+
+
 def test_every_option_is_written_or_has_a_reason() -> None:
     used = {option for row in lxc_config_map.ROWS for option in row.options}
     assert set(spec.OPTIONS) - used == set(lxc_config_map.OWN_OPTIONS)

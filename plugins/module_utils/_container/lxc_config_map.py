@@ -16,7 +16,7 @@ from . import lxc_config_devices as devices
 from . import lxc_config_mounts as mounts
 from . import lxc_config_networks as networks
 from . import lxc_config_parse as parse
-from .lxc_config_parse import OWN, problem
+from .lxc_config_parse import OWN, place, problem
 from .lxc_config_values import Reading, check, join_words, split_words, switch, whole_number
 from .spec import OPTIONS
 
@@ -278,6 +278,27 @@ def _read_hooks(settings: list[Setting], _reading: Reading) -> dict[str, Any]:
     return {"hooks": made}
 
 
+def _read_apparmor(settings: list[Setting], reading: Reading) -> dict[str, Any]:
+    """What LXC would generate is no profile that the host has."""
+    if settings[-1].value != "generated":
+        return {"apparmor_profile": settings[-1].value}
+    reading.warnings.append("%s = generated makes no profile here. Without the line, or with a "
+                            "profile that the host has, this is not said" % place(settings[-1]))
+    return {}
+
+
+def _nothing(keys: tuple[str, ...], why: str = "",
+             read: Callable[[Setting], Any] = str) -> Row:
+    """Keys that say nothing about a container, with a warning where that has to be known."""
+    def reader(settings: list[Setting], reading: Reading) -> dict[str, Any]:
+        for setting in settings:
+            read(setting)
+            if why:
+                reading.warnings.append("%s %s" % (place(setting), why))
+        return {}
+    return Row(keys, (), reader, lambda _definition: [])
+
+
 def _read_cgroup(settings: list[Setting], reading: Reading) -> dict[str, Any]:
     """cgroup.* and cgroup2.*. Where both say the same value, v2's is kept; v1 is told from it."""
     old: dict[str, Setting] = {}
@@ -293,7 +314,7 @@ def _read_cgroup(settings: list[Setting], reading: Reading) -> dict[str, Any]:
             made[name] = setting.value
         elif other.value != setting.value:
             reading.warnings.append("%s gives way to %s, which is translated on hosts with v1"
-                                    % (parse.place(setting), parse.place(other)))
+                                    % (place(setting), place(other)))
     made.update({name: setting.value for name, setting in new.items()})
     return {"cgroup": made}
 
@@ -362,9 +383,10 @@ ROWS: tuple[Row, ...] = (
     _capabilities("cap.drop", "cap_drop"),
     _switch("no_new_privs", "no_new_privs"),
     _text("seccomp.profile", "seccomp"),
-    _text("apparmor.profile", "apparmor_profile"),
-    _switch("apparmor.allow_incomplete", "apparmor_allow_incomplete"),
-    _switch("apparmor.allow_nesting", "apparmor_allow_nesting"),
+    Row(("apparmor.profile",), ("apparmor_profile",), _read_apparmor, lambda definition: [
+        ("apparmor.profile", definition["apparmor_profile"])]),
+    # About what LXC generates; and about features of a kernel, which are not asked for here.
+    _nothing(("apparmor.allow_incomplete", "apparmor.allow_nesting"), read=switch),
     _text("selinux.context", "selinux_context"),
     _switch("keyring.session", "keyring_session"),
     _limits(_family("prlimit", "rlimits", _limit)),
@@ -387,9 +409,9 @@ ROWS: tuple[Row, ...] = (
     _number("start.delay", "start_delay"),
     _number("start.order", "start_order"),
     _list("group", "group"),
-    _text("log.file", "log_file"),
-    _text("log.level", "log_level"),
-    _switch("log.syslog", "log_syslog"),
+    _nothing(("log.file", "log.level", "log.syslog"),
+             "is about the log of LXC's own programs. Here errors are in the task's result, and "
+             "what happens to a container is in /run/fleet-lxc/events"),
 )
 # A row counts once all of its options are there.
 _USED = [(number, row) for number, row in enumerate(ROWS) if set(row.options) <= set(OPTIONS)]
@@ -402,6 +424,8 @@ UNSUPPORTED = {
                     "Take the line out: control groups are named fleet-lxc/NAME."),
     **dict.fromkeys(("environment.runtime", "environment.hooks"), "Use lxc.environment."),
     "autodev.tmpfs.size": "Take the line out: /dev has 512 KiB, for nodes and links.",
+    "console.path": "Take the line out: lxc_container_info says where the console's terminal is "
+                    "kept in a log, and lxc.console.logfile names another place.",
     "console.buffer.size": "Use lxc.console.logfile; console.log is kept anyway.",
     "ephemeral": "Remove the container with state 'absent'.",
     "rootfs.managed": "Take the line out: a root file system is never removed unless it is the "
