@@ -4,6 +4,8 @@
 """LXC configuration files: both dialects, includes, errors, options, and the way back."""
 from __future__ import annotations
 
+import pathlib
+import re
 import typing as t
 
 import pytest
@@ -183,6 +185,7 @@ def test_files_on_disk(tmp_path: t.Any) -> None:
      "write lxc.uts.name"),
     ("lxc.uts.name", "there is no '='"),
     ("lxc.foo =", "LXC has no such key"),
+    ("lxc.namespace.share.foo =", "LXC has no such key"),
     ("lxc. = 1", "LXC has no such key"),
     ("lxc.cgroup. = 1", "LXC has no such key"),
     ("lxc.cgroup = 1", "takes no value"),
@@ -388,6 +391,19 @@ def test_every_option_is_written_or_has_a_reason() -> None:
     assert set(spec.OPTIONS) - used == set(lxc_config_map.OWN_OPTIONS)
     fields = {field.name for field in lxc_config_map.networks.FIELDS.values()}
     assert set(NETWORK) - fields == {"up"}  # flags
+
+
+def test_the_page_has_every_key() -> None:
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "lxc_config.md").read_text()
+    known = {key for key in lxc_config_parse.KEYS - {"include"}
+             if key not in {"hook." + name for name in lxc_config_parse.HOOKS}}
+    known |= {family + ".*" for family in lxc_config_parse.FAMILIES}
+    known |= set(lxc_config_parse.HOOKS) | lxc_config_parse.NETWORK_KEYS - {"flags"}
+    words = set(re.findall(r"`([\w.*-]+)`", page.replace("`net.N.", "`")))
+    assert known - words == set()
+    for row in lxc_config_map.ROWS:
+        for option in set(row.options) & set(spec.OPTIONS):
+            assert "`%s`" % option in page, option
 
 
 # What LXC's keys can't say, among the values of the options' own tests.

@@ -82,6 +82,7 @@ KEYS = _LISTS | frozenset((
     "tty.dir", "tty.max", "uts.name"))
 # The rest of the key is a name of its own; the family alone, without a value, is cleared.
 FAMILIES = ("cgroup", "cgroup2", "namespace.share", "prlimit", "proc", "sysctl")
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 _CLEARED = FAMILIES + ("hook", "net")
 # This collection's options that LXC has no key for. LXC itself passes over these lines.
 OWN = "fleet"
@@ -277,7 +278,8 @@ class _Parser:
         if name.startswith("limit."):
             name = "prlimit." + name[len("limit."):]
         family = next((f for f in FAMILIES if name.startswith(f + ".")), None)
-        if family is not None and len(name) > len(family) + 1:
+        rest = name[len(family) + 1:] if family else ""
+        if rest and (family != "namespace.share" or rest in _NAMESPACES):
             return name
         if name.startswith(("net.", "network.")):
             return self.translate_network(setting, name)
