@@ -18,9 +18,10 @@ description:
   - What the definition does not mention is shared with the host, except processes, mounts and
     System V IPC, which each container has to itself, and user ids, which it has unless
     O(privileged=true).
-  - A running container is not restarted by a change. The result says in
-    RV(containers[].pending_restart)
-    when one waits for the next start.
+  - What can be changed in a running container is changed at once, which are control group values,
+    devices, mounts, resource limits, kernel parameters, the host name and what is read when it is
+    used. O(apply) decides about the rest, and RV(containers[].pending) says what of it waits for
+    the next start.
   - All items of O(containers) are checked before the first is acted on. One that fails neither
     hides nor undoes the others.
 extends_documentation_fragment:
@@ -286,8 +287,8 @@ options:
       cap_keep:
         description:
           - Exactly these capabilities, by the names of V(capabilities(7\)), in place of the
-            default ones.
-            An empty list keeps none.
+            default ones. An empty list keeps none.
+          - V([default]) goes back to the default ones.
         type: list
         elements: str
       cap_add:
@@ -545,6 +546,18 @@ options:
     description: How many seconds a start or a stop may take.
     type: int
     default: 30
+  apply:
+    description:
+      - What becomes of a container that runs with another definition than its own.
+      - V(live) changes at once what can be changed at once. The rest waits for the next start.
+      - V(restart) does the same, and restarts the container where anything is left.
+      - V(next_boot) leaves alone what runs.
+      - A mount that an unprivileged container was started with can't be taken out of it, and a
+        limit or parameter that is given up has no known value to go back to. Both wait.
+    type: str
+    choices: [live, restart, next_boot]
+    default: live
+    version_added: 1.0.0
   rootfs:
     description:
       - The root file system, from C(/) on, as made by M(fleet.lxc.lxc_rootfs). Required for a
@@ -751,8 +764,8 @@ options:
   cap_keep:
     description:
       - Exactly these capabilities, by the names of V(capabilities(7\)), in place of the default
-        ones.
-        An empty list keeps none.
+        ones. An empty list keeps none.
+      - V([default]) goes back to the default ones.
     type: list
     elements: str
   cap_add:
@@ -1092,6 +1105,18 @@ containers:
       elements: str
       returned: always
       sample: [hostname]
+    pending:
+      description: Options of the definition that it gets at its next start only.
+      type: list
+      elements: str
+      returned: always
+      sample: [environment]
+    applied:
+      description: What was changed in the container that runs, or would be, in order.
+      type: list
+      elements: str
+      returned: always
+      sample: [set memory.max to 536870912]
     pending_restart:
       description: Whether it runs with an older definition, and gets this one at its next start.
       type: bool

@@ -374,15 +374,31 @@ def test_changes_name_what_differs_and_nothing_else() -> None:
     assert "hostname" not in spec.changes(None, after)
 
 
-def test_what_a_running_container_gets_at_its_next_start() -> None:
-    after = make(uid=2, halt_signal="TERM")
-    assert spec.needs_restart(spec.changes(make(), after)) == ["uid"]
-    assert spec.needs_restart({}) == []
+def test_what_a_running_container_does_not_have_by_itself() -> None:
+    after = make(uid=2, halt_signal="TERM", cgroup={"pids.max": 5})
+    assert spec.not_stored(spec.changes(make(), after)) == ["uid", "cgroup"]
+    assert spec.not_stored({}) == []
+
+
+def test_a_definition_of_before_an_option_does_not_differ_by_its_default() -> None:
+    old = make()
+    del old["seccomp"]
+    assert spec.changes(old, make()) == {}
+    assert spec.changes(old, make(seccomp="unconfined")) == {"seccomp": ["default", "unconfined"]}
+
+
+def test_kept_capabilities_go_back_to_the_default_ones() -> None:
+    stored = make(cap_keep=["chown"])
+    assert make(stored)["cap_keep"] == ["chown"]
+    assert make(stored, cap_keep=[])["cap_keep"] == []
+    assert make(stored, cap_keep=["default"])["cap_keep"] is None
+    assert refused(cap_keep=["default", "chown"]).subject == "cap_keep"
 
 
 def test_the_table_is_the_definition() -> None:
     assert set(make()) == {"version", "name", *spec.OPTIONS}
-    assert {o.change for o in spec.OPTIONS.values()} == {spec.RESTART, spec.STORED}
+    assert {o.change for o in spec.OPTIONS.values()} == {
+        spec.RESTART, spec.LIVE, spec.STORED}
     assert not any("default" in o.argument for o in spec.OPTIONS.values())
 
 

@@ -105,8 +105,7 @@ def merge(stored: dict[str, str], given: dict[str, str]) -> dict[str, str]:
     made = dict(stored)
     for key in given:
         for other in stored:
-            if other == key or other not in made or _both(other) != _both(key) \
-                    or (_both(key) != key and _both(other) != other):  # both v1's: quota, period
+            if other == key or other not in made or not same_name(key, other):
                 continue
             value = made.pop(other)
             if _both(key) != key and other in (_BANDWIDTH, cgroup_throttle.MAX):
@@ -126,6 +125,11 @@ def _both(key: str) -> str:
     if key.startswith("hugetlb.") and key.endswith(".limit_in_bytes"):
         return key[:-len("limit_in_bytes")] + "max"
     return _NEW[key][0] if key in _NEW else key
+
+
+def same_name(key: str, other: str) -> bool:
+    """Whether the two names stand for one value."""
+    return key == other or (_both(key) == _both(other) and _both(key) in (key, other))
 
 
 def one_line(key: str, value: Any) -> str:

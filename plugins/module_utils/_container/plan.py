@@ -152,19 +152,25 @@ def _plan_mounts(definition: dict[str, Any], manifest: dict[str, Any]
     staged = [{"type": "bind", "source": m["source"], "target": m["target"], "id_mapped": True,
                "options": ["ro"] if m.get("read_only", True) else [], "create": None,
                "optional": False} for m in manifest.get("mounts") or []]
-    late = []
+    late: list[dict[str, Any]] = []
     for mount in definition["mounts"]:
-        options = [o for o in mount["options"] if o != "idmap=container"]
-        if mount["read_only"]:
-            options.append("ro")
-        planned = {"type": mount["type"], "source": mount["source"], "target": mount["target"],
-                   "id_mapped": "idmap=container" in mount["options"], "options": options,
-                   "create": mount["create"], "optional": mount["optional"]}
-        if mount["type"] in _KERNEL_TYPES or _below(mount["target"], _KERNEL_FOLDERS):
-            late.append(planned)
-        else:
-            staged.append(planned)
+        (staged if is_staged(mount) else late).append(mount_of(mount))
     return staged, late
+
+
+def is_staged(mount: dict[str, Any]) -> bool:
+    """Whether the host's root can mount it; the others need what init has mounted before."""
+    return not (mount["type"] in _KERNEL_TYPES or _below(mount["target"], _KERNEL_FOLDERS))
+
+
+def mount_of(mount: dict[str, Any]) -> dict[str, Any]:
+    """A definition's mount as plans have it."""
+    options = [o for o in mount["options"] if o != "idmap=container"]
+    if mount["read_only"]:
+        options.append("ro")
+    return {"type": mount["type"], "source": mount["source"], "target": mount["target"],
+            "id_mapped": "idmap=container" in mount["options"], "options": options,
+            "create": mount["create"], "optional": mount["optional"]}
 
 
 def _below(path: str, folders: tuple[str, ...]) -> bool:

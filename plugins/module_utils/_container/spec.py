@@ -35,8 +35,9 @@ else:
     Option = namedtuple("Option", "argument default check change", defaults=("restart",))
 
 VERSION = 1
-# What it takes for a changed option to hold: a start, or nothing, since it is read when it is used.
-RESTART, STORED = "restart", "stored"
+# What it takes for a changed option to hold: a start; a start, where live.py knows no way to change
+# what runs; or nothing, since it is read when it is used. No option takes a container made anew.
+RESTART, LIVE, STORED = "restart", "live", "stored"
 
 MOUNT_TYPES = ("bind", "tmpfs", "proc", "sysfs", "mqueue", "devpts")
 # getrlimit(2), in lower case and without RLIMIT_.
@@ -99,14 +100,15 @@ def make_definition(name: str, options: dict[str, Any],
 
 def changes(before: dict[str, Any] | None, after: dict[str, Any]) -> dict[str, list[Any]]:
     """What differs, key by key: [old, new]. Everything that is set, for a new definition."""
-    old = before or {}
-    return {key: [old.get(key), after.get(key)] for key in OPTIONS
-            if old.get(key) != after.get(key)}
+    # One that is older than an option has what a new one would have.
+    old = {key: None if before is None else before.get(key, option.default)
+           for key, option in OPTIONS.items()}
+    return {key: [old[key], after.get(key)] for key in OPTIONS if old[key] != after.get(key)}
 
 
-def needs_restart(changed: dict[str, list[Any]]) -> list[str]:
-    """Of the changed keys, those that a running container does not have before its next start."""
-    return [key for key in changed if OPTIONS[key].change == RESTART]
+def not_stored(changed: dict[str, list[Any]]) -> list[str]:
+    """Of the changed keys, those that a running container does not have by itself."""
+    return [key for key in changed if OPTIONS[key].change != STORED]
 
 
 def _refused(name: str, option: str, detail: str, hint: str) -> LxcError:
@@ -257,6 +259,11 @@ def _devices(rules: list[str]) -> list[str]:
     return _once(made)
 
 
+def _kept_capabilities(names: list[str]) -> list[str] | None:
+    """"default" goes back to those that every container has; an empty list keeps none."""
+    return None if names == ["default"] else _capabilities(names)
+
+
 def _capabilities(names: list[str]) -> list[str]:
     return sorted({capabilities.NAMES[capabilities.number(name)] for name in names})
 
@@ -321,18 +328,18 @@ OPTIONS: dict[str, Option] = {
     "cwd": Option({"type": "str"}, "/", _path),
     "uid": Option({"type": "int"}, 0, _id),
     "gid": Option({"type": "int"}, 0, _id),
-    "hostname": Option({"type": "str"}, None, _hostname),
-    "networks": Option(_list_of("dict", options=networks.NETWORK), None, networks.check),
-    "mounts": Option(_list_of("dict", options=_MOUNT), [], _mounts),
-    "cgroup": Option({"type": "dict"}, {}, cgroup_values.check),
-    "devices": Option(_list_of("str"), [], _devices),
-    "cap_keep": Option(_list_of("str"), None, _capabilities),
+    "hostname": Option({"type": "str"}, None, _hostname, LIVE),
+    "networks": Option(_list_of("dict", options=networks.NETWORK), None, networks.check, LIVE),
+    "mounts": Option(_list_of("dict", options=_MOUNT), [], _mounts, LIVE),
+    "cgroup": Option({"type": "dict"}, {}, cgroup_values.check, LIVE),
+    "devices": Option(_list_of("str"), [], _devices, LIVE),
+    "cap_keep": Option(_list_of("str"), None, _kept_capabilities),
     "cap_add": Option(_list_of("str"), [], _capabilities),
     "cap_drop": Option(_list_of("str"), [], _capabilities),
     "no_new_privs": Option({"type": "bool"}, False, bool),
     "seccomp": Option({"type": "str"}, "default", system_checks.seccomp),
-    "rlimits": Option({"type": "dict"}, {}, _rlimits),
-    "sysctls": Option({"type": "dict"}, {}, _sysctls),
+    "rlimits": Option({"type": "dict"}, {}, _rlimits, LIVE),
+    "sysctls": Option({"type": "dict"}, {}, _sysctls, LIVE),
     "privileged": Option({"type": "bool"}, False, bool),
     "idmap": Option(_list_of("str"), None, system_checks.idmap),
     "halt_signal": Option({"type": "str"}, None, checks.signal_name, STORED),

@@ -7,7 +7,16 @@ from __future__ import annotations
 import errno
 import typing as t
 
-from .._container import cgroup_live, cgroup_values, device_live, device_rules, host, observe, store
+from .._container import (
+    cgroup_live,
+    cgroup_values,
+    device_live,
+    device_rules,
+    host,
+    live,
+    observe,
+    store,
+)
 from .._container.spec import make_definition
 from .._kernel.errors import LxcError
 from .selection import failure, select, warn_of_unmatched
@@ -195,6 +204,10 @@ class _Item:
         if self.definition_changed():
             self.definition = _defined(self.name, store.need_definition(self.name), wanted)
             store.write_definition(self.name, self.definition)
+        launched = live.started_with(self.name) if self.groups else None
+        if launched is not None:  # so that lxc_container knows that nothing waits
+            launched["definition"] = _defined(self.name, launched["definition"], wanted)
+            store.write_json(store.run_folder(self.name) + "/plan.json", launched)
 
     def read_again(self, wanted: _Wanted) -> None:
         """What the kernel made of it."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._container import host, host_links, lifecycle, observe, plan, store
-from .._container.spec import OPTIONS, changes, needs_restart
+from .._container import host, host_links, lifecycle, live, observe, plan, store
+from .._container.spec import OPTIONS, changes, not_stored
 from .._kernel.errors import LxcError
 from .._kernel.names import check_name
 from .container_config import CONFIG, Files, choose
@@ -25,6 +25,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "mutually_exclusive": [tuple(CONFIG)]},
     "state": {"type": "str", "choices": ["present", "started", "absent"], "default": "present"},
     "timeout": {"type": "int", "default": 30},
+    "apply": {"type": "str", "choices": ["live", "restart", "next_boot"], "default": "live"},
     **_DEFINITION,
 }
 
@@ -59,6 +60,7 @@ def handle(request: Request) -> dict[str, t.Any]:
         _remove(items, request)
     else:
         items = _define(wanted, request, state == "started")
+        _update_running(items, request)
         if state == "started":
             _start(items, request)
     for item in items:
@@ -93,7 +95,8 @@ class _Item:
         self.pid = 0
         self.actions: list[str] = []
         self.warnings: list[str] = []
-        self.pending_restart = False
+        self.live: live.Live | None = None
+        self.waiting: list[str] = []
         self.before: dict[str, t.Any] = {"state": "ABSENT"}
         self.after: dict[str, t.Any] = {"state": "ABSENT"}
 
@@ -102,7 +105,9 @@ class _Item:
         found: dict[str, t.Any] = {
             "name": self.name, "changed": bool(self.actions), "state": self.state, "pid": self.pid,
             "definition": self.definition, "changes": sorted(self.changes),
-            "pending_restart": self.pending_restart, "actions": self.actions}
+            "pending_restart": bool(self.waiting), "pending": sorted(self.waiting),
+            "applied": [step.text for step in self.live.steps] if self.live else [],
+            "actions": self.actions}
         if self.error:
             found.update(failed=True, msg=str(self.error), error=self.error.to_dict())
         return found
@@ -198,7 +203,6 @@ def _check_start(item: _Item, facts: host.Host, request: Request) -> None:
 
 def _write(item: _Item, request: Request) -> None:
     if item.definition is None or not item.changes:
-        item.pending_restart = _is_pending(item)
         return
     if not request.check_mode:
         try:
@@ -209,16 +213,79 @@ def _write(item: _Item, request: Request) -> None:
     item.actions.append("create" if item.stored is None else "update")
     if item.stored is None:
         item.state = "STOPPED"
-    item.pending_restart = bool(item.pid and needs_restart(item.changes)) or _is_pending(item)
     item.after = _shown(item.definition, item.state)
 
 
-def _is_pending(item: _Item) -> bool:
-    """Whether what runs was started from another definition than the one that is stored."""
-    if not item.pid or item.stored is None:
-        return False
-    started = (store.read_json(store.run_folder(item.name) + "/plan.json") or {}).get("definition")
-    return started is not None and bool(needs_restart(changes(started, item.stored)))
+def _update_running(items: list[_Item], request: Request) -> None:
+    """Change what runs with another definition than its own, as far as the task wants that."""
+    how = request.params["apply"]
+    facts: host.Host | None = None
+    todo = []
+    for item in items:
+        if item.error is None and item.pid and item.stored is not None:
+            launched = live.started_with(item.name)
+            if launched is None or item.definition is None:
+                continue
+            differ = not_stored(changes(launched["definition"], item.definition))
+            if differ and how == "next_boot":
+                item.waiting = differ
+            elif differ:
+                facts = facts or host.Host()
+                _attempt(item, lambda i, p=launched, f=facts: _plan_live(i, p, f))  # type: ignore[misc]
+                todo.append(item)
+    for item in todo:
+        if item.error is None and not request.check_mode:
+            _attempt(item, _apply_live)
+    if how == "restart":
+        _restart([item for item in todo if item.error is None and item.waiting], request)
+
+
+def _plan_live(item: _Item, launched: dict[str, t.Any], facts: host.Host) -> None:
+    if item.definition is None:
+        return
+    recorded = observe.status(item.name)["recorded"]
+    item.live = live.Live(launched, item.definition, recorded, facts)
+    item.waiting = item.live.waiting
+    item.warnings += item.live.warnings
+    if item.live.steps:
+        item.actions.append("apply")
+        item.after = {**item.after, "applied": [step.text for step in item.live.steps]}
+
+
+def _apply_live(item: _Item) -> None:
+    if item.live is None:
+        return
+    lock = store.Lock(item.name, 30)
+    try:
+        item.live.apply()
+    except LxcError as error:
+        if not observe.status(item.name)["pid"]:
+            return  # it has ended meanwhile, and starts with the new definition
+        error.hint = " ".join(text for text in (
+            error.hint, "The definition is stored; what failed waits for the next start.") if text)
+        raise
+    finally:
+        lock.release()
+
+
+def _restart(items: list[_Item], request: Request) -> None:
+    for item in items:
+        item.actions.append("restart")
+        item.after = {**item.after, "restarted_for": sorted(item.waiting)}
+    if not items or request.check_mode:
+        for item in items:
+            item.waiting = []
+        return
+    outcomes = lifecycle.restart([item.name for item in items], request.params["timeout"])
+    for item in items:
+        outcome = outcomes[item.name]
+        status = observe.status(item.name)
+        item.pid, item.state = status["pid"], status["state"]
+        if isinstance(outcome, LxcError):
+            item.error = outcome
+        else:
+            item.warnings += outcome["warnings"]
+            item.waiting = []
 
 
 def _start(items: list[_Item], request: Request) -> None:
