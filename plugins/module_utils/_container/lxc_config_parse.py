@@ -211,7 +211,8 @@ class _Parser:
         if not equals:
             raise problem(setting._replace(spelled=repr(line)), "there is no '=' in it",
                           "Write it like lxc.uts.name = web1.")
-        if "\0" in line or any("\ud800" <= letter <= "\udfff" for letter in line):
+        if "\0" in line or not line.isascii() and any(
+                "\ud800" <= letter <= "\udfff" for letter in line):
             raise problem(setting._replace(spelled=ascii(setting.spelled)),
                           "the line has a NUL, or bytes that are no UTF-8",
                           "Write the file as UTF-8 text.")

@@ -35,21 +35,24 @@ def lxc_config(definition: dict[str, Any]) -> str:
     What LXC has no key for is written as fleet.OPTION = JSON, which LXC passes over.
     """
     definition = _whole(definition)
-    lines = ["# Container %s of the collection fleet.lxc" % definition["name"]]
-    written: set[str] = set()
-    for row in ROWS:
-        changed = [option for option in row.options
-                   if option in OPTIONS and not is_default(option, definition)]
-        if not set(row.options) <= set(OPTIONS) or not (changed or row.options == ("networks",)):
-            continue  # without a word about it, LXC has a network of its own where we share one
-        made = ["lxc.%s = %s" % (key, _quoted(value)) for key, value in row.write(definition)]
-        if _reads_back(row, made, definition):
-            lines += made
-            written |= set(changed)
-    rest = {option: value for option, value in options_of(definition).items()
-            if option not in written}
-    lines += ["%s.%s = %s" % (OWN, option, json.dumps(value)) for option, value in rest.items()]
-    return "\n".join(lines) + "\n"
+    made = [(row, ["lxc.%s = %s" % (key, _quoted(value)) for key, value in row.write(definition)])
+            for row in ROWS if _is_written(row, definition)]
+    if not _read_back([line for _row, lines in made for line in lines], definition, made):
+        # Something can't be said so; to find it takes a reading of each row.
+        made = [(row, lines) for row, lines in made
+                if _read_back(lines, definition, [(row, lines)])]
+    said = {option for row, _lines in made for option in row.options}
+    text = ["# Container %s of the collection fleet.lxc" % definition["name"]]
+    text += [line for _row, lines in made for line in lines]
+    text += ["%s.%s = %s" % (OWN, option, json.dumps(value))
+             for option, value in options_of(definition).items() if option not in said]
+    return "\n".join(text) + "\n"
+
+
+def _is_written(row: Row, definition: dict[str, Any]) -> bool:
+    """What differs from the defaults. Without a word about its network, LXC would make one."""
+    return set(row.options) <= set(OPTIONS) and (row.options == ("networks",) or any(
+        not is_default(option, definition) for option in row.options))
 
 
 def unwritten(definition: dict[str, Any]) -> list[str]:
@@ -72,13 +75,14 @@ def _quoted(value: str) -> str:
     return '"%s"' % value
 
 
-def _reads_back(row: Row, lines: list[str], definition: dict[str, Any]) -> bool:
-    """Whether the lines say just what the definition has."""
+def _read_back(lines: list[str], definition: dict[str, Any],
+               made: list[tuple[Row, list[str]]]) -> bool:
+    """Whether the lines say of the options of these rows just what the definition has."""
     if any(letter in line for line in lines for letter in "\n\r\0"):
         return False
     try:
         found, _warnings = to_options(parse("", "\n".join(lines).encode()), definition["name"])
-        for option in row.options:
+        for option in (option for row, _lines in made for option in row.options):
             value = found.get(option)
             checked = OPTIONS[option].default if value is None else OPTIONS[option].check(value)
             if checked != definition[option]:

@@ -45,7 +45,11 @@ class Files:
         if path is None and text is None:
             return make_definition(name, typed, stored), []
         found, warnings = to_options(self._configuration(path, text), name, typed.get("rootfs"))
-        found.update({key: value for key, value in typed.items() if value is not None})
+        given = {key: value for key, value in typed.items() if value is not None}
+        for key, other in (("privileged", "idmap"), ("idmap", "privileged")):
+            if given.get(key):  # which leaves no room for the other, where the file has it
+                found.pop(other, None)
+        found.update(given)
         kept = {key: stored[key] for key in ("idmap",) if stored is not None}
         return make_definition(name, found, kept), warnings
 
