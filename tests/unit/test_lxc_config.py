@@ -228,7 +228,8 @@ def test_files_on_disk(tmp_path: t.Any) -> None:
     ("lxc.mount.entry = /srv srv none bind,relative 0 0", "relative"),
     ("lxc.mount.entry = srv srv none bind 0 0", "not absolute"),
     ("lxc.rootfs = /srv/a\nlxc.mount.entry = /srv /srv/ab none bind 0 0", "not in the root file"),
-    ("lxc.mount.entry = /a a none bind 0 0\nlxc.mount.entry = /b a none bind 0 0", "conf:2"),
+    ("lxc.mount.entry = /a a none bind 0 0\nlxc.mount.entry = /b a/ none bind 0 0",
+     "conf:2: lxc.mount.entry: /a is a target already: lxc.mount.entry (/etc/lxc/web.conf:1)"),
     ("lxc.mount.auto = cgroup-full:rw", "can't be mounted"),
     ("lxc.net.0.type = bond", "'bond'"),
     ("lxc.net.0.type = veth", "link is missing"),
@@ -261,6 +262,11 @@ def test_a_file_that_includes_itself_is_refused() -> None:
     assert "includes itself: /etc/lxc/web.conf -> /b.conf -> /etc/lxc/web.conf" in refused(
         "lxc.include = /b.conf", b="lxc.include = /etc/lxc/web.conf",
         etc_lxc_web="lxc.include = /b.conf")
+
+
+def test_settings_without_end_are_refused() -> None:
+    assert "conf:10001: lxc.cap.drop: there are more than 10000" in refused(
+        "lxc.cap.drop = kill\n" * 10001)
 
 
 def test_includes_that_multiply_are_refused() -> None:

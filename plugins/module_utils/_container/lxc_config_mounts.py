@@ -4,7 +4,7 @@
 """lxc.mount.entry: lines of fstab(5) whose targets are inside."""
 from __future__ import annotations
 
-from .lxc_config_parse import problem
+from .lxc_config_parse import place, problem
 from .lxc_config_values import check, escape, fields, unescape
 
 TYPE_CHECKING = False
@@ -19,11 +19,15 @@ _NOTHING = ("rw", "defaults", "bind", "rbind")  # said by the type, or what is d
 
 def read(settings: list[Setting], reading: Reading) -> dict[str, Any]:
     made = []
+    places: dict[str, Setting] = {}
     for setting in settings:
         mount = _read_entry(setting, reading)
-        check("mounts", [mount], setting)
+        target = check("mounts", [mount], setting)[0]["target"]
+        if target in places:
+            raise problem(setting, "%s is a target already: %s" % (target, place(places[target])),
+                          "Mount one thing there.")
+        places[target] = setting
         made.append(mount)
-        check("mounts", made, setting)
     return {"mounts": made}
 
 

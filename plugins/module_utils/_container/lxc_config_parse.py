@@ -39,6 +39,7 @@ else:
 
 MAX_FILES = 1000
 MAX_SIZE = 1 << 20
+MAX_SETTINGS = 10000
 
 # 2009's name, today's name.
 LEGACY = {
@@ -255,6 +256,9 @@ class _Parser:
             if other.key == key:
                 self.settings[number] = setting
                 return
+        if len(self.settings) == MAX_SETTINGS:
+            raise problem(setting, "there are more than %d settings" % MAX_SETTINGS,
+                          "Divide them among containers.")
         self.settings.append(setting)
 
     def clear(self, prefix: str) -> None:

@@ -88,10 +88,10 @@ def fields(line: str) -> list[str]:
     return [field for field in line.replace("\t", " ").split(" ") if field]
 
 
-def check(option: str, value: Any, setting: Setting) -> None:
-    """Refuse a value now, while its line is known."""
+def check(option: str, value: Any, setting: Setting) -> Any:
+    """As a definition has it. Refused now, while its line is known."""
     try:
-        OPTIONS[option].check(value)
+        return OPTIONS[option].check(value)
     except LxcError as error:
         detail = "%s: %s" % (error.subject, error.detail) if error.subject else error.detail
         raise problem(setting, detail, error.hint) from None
