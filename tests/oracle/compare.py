@@ -203,7 +203,7 @@ def _mount(line: str) -> str:
 
 def _size(value: str) -> str:
     value = " ".join(value.split())
-    shifts = {"K": 10, "M": 20, "G": 30}
-    return str(int(value[:-1]) << shifts[value[-1]]) if value[-1:] in shifts else value
+    shift = {"k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}.get(value[-1:].lower(), 0)
+    return str(int(value[:-1]) << shift) if shift and value[:-1].isdecimal() else value
 
 
