@@ -48,7 +48,7 @@ def made(generator: generate.Generator, with_own: bool) -> str:
     text = modern if not with_own or generator.random.random() < 0.5 else legacy
     kind = generator.random.random()
     if with_own and kind < 0.3:
-        text = "\n".join([*(generator.own() for _ in range(2)), text])
+        text = "\n".join([*(generator.own() for _number in range(2)), text])
     if kind > 0.8:
         return text
     return generator.mutated(text) if kind < 0.5 else generator.crossed(text)

@@ -205,5 +205,3 @@ def _size(value: str) -> str:
     value = " ".join(value.split())
     shift = {"k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}.get(value[-1:].lower(), 0)
     return str(int(value[:-1]) << shift) if shift and value[:-1].isdecimal() else value
-
-

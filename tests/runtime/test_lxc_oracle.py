@@ -42,7 +42,7 @@ def test_what_debian_ships() -> None:
 
 def test_files_at_random() -> None:
     generator = generate.Generator(2009)
-    pairs = [generator.file() for _ in range(400)]
+    pairs = [generator.file() for _number in range(400)]
     assert unlisted([modern for modern, _legacy in pairs]) == []
     cases = [(compare.read(modern), compare.read(legacy)) for modern, legacy in pairs]
     assert sum(not modern.error for modern, _legacy in cases) > 200
