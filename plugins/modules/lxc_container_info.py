@@ -14,9 +14,6 @@ description:
   - The definition of each container, and what the kernel says of it. The job of C(lxc-ls),
     C(lxc-info) and C(lxc-ps).
   - Does not wait for what others do with a container at the moment, and does not change anything.
-requirements:
-  - pyroute2 >= 0.7.2 on the managed host (Debian's package python3-pyroute2) for addresses; the
-    rest is there without it
 extends_documentation_fragment:
   - fleet.lxc.attributes
 attributes:
@@ -156,9 +153,10 @@ containers:
       returned: always
     addresses:
       description:
-        - Addresses in its own network while it runs, without those of the loopback link and IPv6
-          link-local ones. Empty for one that shares the host's network.
-        - Null, with a warning, where pyroute2 is missing.
+        - Addresses that it has in its own network while it runs, whoever gave them, a DHCP client
+          inside included, without those of the loopback link and IPv6 link-local ones. Empty for
+          one that shares the host's network.
+        - Null, with a warning, where the kernel does not tell them.
       type: list
       elements: dict
       returned: always

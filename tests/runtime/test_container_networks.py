@@ -7,6 +7,7 @@ The host is a network namespace with a NIC, up0, whose cable leads to a neighbou
 """
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -20,10 +21,13 @@ import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     lifecycle,
     network_end,
+    network_live,
+    networks,
     observe,
     store,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import netlink
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink_links import (
     Links,
@@ -78,28 +82,36 @@ def on_up0(kind: str, **options: t.Any) -> list[dict[str, t.Any]]:
 
 @pytest.mark.parametrize("kind, options", [
     ("macvlan", {}), ("macvlan", {"mode": "bridge"}), ("macvlan", {"mode": "vepa"}),
-    ("macvlan", {"mode": "passthru"}), ("ipvlan", {"mode": "l2"}),
-    ("ipvlan", {"mode": "l3", "gateway4": "dev"}),
-    ("ipvlan", {"mode": "l3s", "isolation": "private", "gateway4": "dev"}),
+    ("macvlan", {"mode": "passthru"}), ("ipvlan", {"mode": "l2", "isolation": "vepa"}),
 ])
 def test_packets_pass_by_the_parent(box: Sandbox, neighbour: int, kinds: dict[str, bool],
                                     kind: str, options: dict[str, t.Any]) -> None:
     need(kinds, kind)
-    name = box.define("over", PING % NEIGHBOUR + "; cat /sys/class/net/eth0/mtu; "
-                      "busybox route -n; busybox sleep 1000",
+    name = box.define("over", PING % NEIGHBOUR + "; busybox sleep 1000",
                       networks=on_up0(kind, mtu=1400, **options))
     pid = box.start(name)["pid"]
     found = link_of(pid, "eth0")
     assert found is not None
     assert (found["kind"], found["mtu"], found["up"]) == (kind, 1400, True)
-    shown = wait_until(lambda: RECEIVED in container_sandbox.console(name)
-                       and container_sandbox.console(name))
-    if "gateway4" in options:
-        wait_until(lambda: any(line.split()[:2] == ["0.0.0.0", "0.0.0.0"] for line in
-                               container_sandbox.console(name).splitlines()))
-    assert shown
+    wait_until(lambda: RECEIVED in container_sandbox.console(name))
     with inside(neighbour):  # and back
         subprocess.run(["ping", "-c1", "-W5", "10.9.8.7"], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "l3s", "isolation": "private"}])
+def test_an_ipvlan_that_routes(box: Sandbox, neighbour: int, kinds: dict[str, bool],
+                               options: dict[str, t.Any]) -> None:
+    """The host's routes are its own, and nobody asks for neighbours."""
+    need(kinds, "ipvlan")
+    with Netlink() as mine:
+        mine.add_address("up0", "10.9.8.2/24")
+    with inside(neighbour), Netlink() as its:
+        its.add_route("far0", "10.77.0.2/32", "10.9.8.2")
+    shown = box.run("l3", PING % NEIGHBOUR + "; busybox route -n", networks=[{
+        "type": "ipvlan", "link": "up0", "addresses": ["10.77.0.2/32"], "gateway4": "dev",
+        **options}])
+    assert RECEIVED in shown
+    assert any(line.split()[:2] == ["0.0.0.0", "0.0.0.0"] for line in shown.splitlines())
 
 
 def test_a_vlan_carries_its_tag(box: Sandbox, neighbour: int, kinds: dict[str, bool]) -> None:
@@ -376,3 +388,89 @@ def test_a_script_for_the_end_that_fails_is_told_in_the_log(box: Sandbox, neighb
     shown = box.run("end", "busybox true", networks=on_up0("macvlan", script_down=bad))
     assert "status 4" in shown
     assert observe.status(PREFIX + "end")["state"] == "STOPPED"
+
+
+# While it runs
+
+@contextlib.contextmanager
+def live(name: str) -> t.Iterator[tuple[dict[str, t.Any], dict[str, t.Any]]]:
+    """The plan that it runs with, and its state; kept as whoever applies a change keeps it."""
+    path = store.run_folder(name) + "/plan.json"
+    launched = store.read_json(path) or {}
+    yield launched, store.read_state(name) or {}
+    store.write_json(path, launched)
+
+
+def items(*networks_: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    return networks.check(list(networks_)) or []
+
+
+def test_links_come_and_go_while_it_runs(box: Sandbox, neighbour: int) -> None:
+    before = up0()
+    with Netlink() as mine:
+        mine.create_bridge("br0", up=True)
+        mine.configure("br0", ["10.9.6.1/24"])
+    name = box.define("live")
+    pid = box.start(name)["pid"]
+    veth, phys = items({"link": "br0", "addresses": ["10.9.6.2/24"], "host_name": "v0",
+                        "gateway4": "auto"}, nic()[0])
+    with live(name) as (launched, state):
+        network_live.add_network(launched, veth, state, "h")
+        network_live.add_network(launched, phys, state, "h")
+    subprocess.run(["ping", "-c1", "-W5", "10.9.6.2"], check=True, capture_output=True)
+    with inside(neighbour):
+        subprocess.run(["ping", "-c1", "-W5", "10.9.8.7"], check=True, capture_output=True)
+    assert link_of(pid, "lan0") and kept(name)
+    with live(name) as (launched, state):
+        assert [n["name"] for n in launched["networks"]] == ["eth0", "lan0"]
+        assert launched["links"] == ["v0"]
+        network_live.remove_network(launched, phys, state)
+        network_live.remove_network(launched, veth, state)
+        assert (launched["networks"], launched["links"]) == ([], [])
+    assert up0() == before and not kept(name)
+    assert link_of(pid, "eth0") is None and link_of(pid, "lan0") is None
+
+
+def test_a_link_that_was_added_while_it_runs_comes_back_too(box: Sandbox, neighbour: int) -> None:
+    before = up0()
+    name = box.define("added")
+    box.start(name)
+    with live(name) as (launched, state):
+        network_live.add_network(launched, items(*nic())[0], state, "h")
+    lifecycle.stop([name], kill=True)
+    assert up0() == before and not kept(name)
+
+
+def test_a_link_that_fails_while_it_runs_leaves_nothing(box: Sandbox, neighbour: int) -> None:
+    before = up0()
+    name = box.define("failing")
+    pid = box.start(name)["pid"]
+    bad = script(box, "bad", "exit 3\n")
+    with live(name) as (launched, state):
+        for item in (nic(script_up=bad), on_up0("macvlan", script_up=bad)):
+            with pytest.raises(LxcError, match="status 3"):
+                network_live.add_network(launched, items(*item)[0], state, "h")
+        assert launched["networks"] == []
+    assert up0() == before and not kept(name)
+    assert link_of(pid, "eth0") is None and link_of(pid, "lan0") is None
+
+
+def test_addresses_change_on_a_link_that_stays(box: Sandbox, neighbour: int) -> None:
+    old, new = items({**on_up0("macvlan")[0], "addresses": [
+        "10.9.8.7/24", "10.9.8.8/24"], "gateway4": NEIGHBOUR})[0], items({**on_up0("macvlan")[0],
+        "addresses": ["10.9.8.8/24", "fd00:9::8/64"], "gateway4": "10.9.8.2"})[0]
+    name = box.define("moved", networks=[old])
+    pid = box.start(name)["pid"]
+    first = link_of(pid, "eth0")
+    assert network_live.difference([old], [new]) == ([], [[old, new]], [])
+    with live(name) as (launched, state):
+        network_live.change_network(launched, old, new, state, "h")
+        assert launched["networks"][0]["addresses"] == new["addresses"]
+    second = link_of(pid, "eth0")
+    assert first and second and first["index"] == second["index"] and first["mac"] == second["mac"]
+    fd = os.open("/proc/%d/ns/net" % pid, os.O_RDONLY | os.O_CLOEXEC)
+    with Netlink(fd) as there:
+        assert set(there.addresses("eth0")) == {"10.9.8.8/24", "fd00:9::8/64"}
+        assert [r["gateway"] for r in there.routes() if r["destination"] == "default"] == [
+            "10.9.8.2"]
+    os.close(fd)

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     host_links,
+    network_live,
     network_plan,
     network_scripts,
     networks,
@@ -141,3 +142,17 @@ def test_attributes_are_padded_and_their_length_is_not() -> None:
     assert netlink_links.attribute(3, "ab") == b"\x07\0\x03\0ab\0\0"
     info = netlink_links.link_kind("vlan", vlan=7)
     assert info.endswith(b"\x06\0\x01\0\x07\0\0\0")
+
+
+def test_what_a_change_of_networks_takes() -> None:
+    veth = one(link="br0", addresses=["10.0.0.2/24"])
+    moved = one(link="br0", addresses=["10.0.0.3/24"])
+    other = one(link="br1", addresses=["10.0.0.2/24"])
+    phys = one(type="phys", link="eth7")
+    difference = network_live.difference
+    assert difference(None, [veth]) is difference([veth], None) is None
+    assert difference([{"type": "empty"}], [veth]) == ([], [], [veth])
+    assert difference([veth, phys], [phys]) == ([veth], [], [])
+    assert difference([veth], [moved, phys]) == ([], [[veth, moved]], [phys])
+    assert difference([veth], [other]) == ([veth], [], [other])
+    assert difference([phys, veth], [veth, phys]) == ([], [], [])

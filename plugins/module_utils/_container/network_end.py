@@ -119,6 +119,25 @@ def moved(name: str, nic: str, index: int) -> None:
     store.write_json(_record(name), recorded)
 
 
+def return_nic(name: str, link: str) -> LxcError | None:
+    """Bring one NIC back from a container that goes on."""
+    recorded = store.read_json(_record(name)) or {"nics": [], "down": []}
+    return give_back(name, [nic for nic in recorded["nics"] if nic["link"] == link])
+
+
+def forget(name: str, network: dict[str, Any]) -> None:
+    """After a link has gone while its container goes on: nothing is to be done for it any more."""
+    recorded = store.read_json(_record(name))
+    if recorded is None:
+        return
+    recorded["down"] = [one for one in recorded["down"] if one["name"] != network["name"]]
+    if network["type"] == "phys":
+        recorded["nics"] = [one for one in recorded["nics"] if one["link"] != network["link"]]
+    store.write_json(_record(name), recorded)
+    if not recorded["nics"] and not recorded["down"]:
+        _let_go(name)
+
+
 def _let_go(name: str) -> None:
     path = kept_namespace(name)
     try:
@@ -163,7 +182,9 @@ def give_back(name: str, nics: list[dict[str, Any]]) -> LxcError | None:
 def _give_back_one(nic: dict[str, Any], host: Links, inside: Links | None, here: int) -> str:
     """:returns: the name that it has now; "" where it is gone"""
     index = None
-    if inside is not None:
+    at_home = any(link["index"] == nic["index"] and link["name"] == nic["link"]
+                  for link in host.links())
+    if inside is not None and not at_home:
         index = _find_inside(nic, inside.links())
         if index is not None:
             taken = any(link["name"] == nic["link"] for link in host.links())
@@ -185,9 +206,12 @@ def _give_back_one(nic: dict[str, Any], host: Links, inside: Links | None, here:
 
 def _find_inside(nic: dict[str, Any], links: list[dict[str, Any]]) -> int | None:
     """Its index there, which nobody inside can change."""
-    wanted = nic.get("index_inside", nic["index"])
-    return next((int(link["index"]) for link in links
-                 if link["index"] == wanted and link["kind"] == nic["kind"]), None)
+    for link in links:
+        if link["kind"] == nic["kind"] and (
+                link["index"] == nic["index_inside"] if "index_inside" in nic
+                else link["name"] in (nic["inside"], nic["link"]) and link["mac"] == nic["mac"]):
+            return int(link["index"])
+    return None
 
 
 def _find_here(nic: dict[str, Any], index: int | None, links: list[dict[str, Any]]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .._kernel.netlink import Netlink
 
 
+FAMILIES = {"gateway4": int(socket.AF_INET), "gateway6": int(socket.AF_INET6)}
+
+
 class Sockets:
     """What it takes to make links: the host's two sockets, and one of the container.
 
@@ -40,7 +43,7 @@ def connect(name: str, networks: list[dict[str, Any]], sockets: Sockets,
     network_end.prepare(name, networks, sockets.namespace)
     for network in networks:
         _make(name, network, sockets)
-        _configure(network, sockets, loopback)
+        configure(network, sockets, loopback)
         loopback = False
         if network.get("script_up"):
             network_scripts.run("up", network)
@@ -122,14 +125,14 @@ def _named_gateways(network: dict[str, Any]) -> list[str]:
     return [g for g in (network["gateway4"], network["gateway6"]) if g and g not in ("auto", "dev")]
 
 
-def _configure(network: dict[str, Any], sockets: Sockets, loopback: bool) -> None:
-    """Addresses, routes, and whether it is up."""
+def configure(network: dict[str, Any], sockets: Sockets, loopback: bool) -> None:
+    """Addresses, routes, and whether it is up: what is missing of them inside."""
     physical = network["type"] == "phys"
     gateways = _named_gateways(network)
     families = []
-    for key, family in (("gateway4", socket.AF_INET), ("gateway6", socket.AF_INET6)):
+    for key, family in FAMILIES.items():
         if network[key] == "dev":
-            families.append(int(family))
+            families.append(family)
         elif network[key] == "auto":
             gateways.append(_address_of(network["link"], family, sockets.host))
     sockets.inside.configure(

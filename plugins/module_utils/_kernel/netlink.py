@@ -452,9 +452,14 @@ class Netlink:
         self._send([_route_step(_RTM_NEWROUTE, destination, gateway, self._need_index(name), name,
                                 metric)])
 
-    def delete_route(self, name: str, destination: str, gateway: str = "") -> bool:
-        """Take a route away; False when there was none."""
-        step = _route_step(_RTM_DELROUTE, destination, gateway, self._need_index(name), name)
+    def delete_route(self, name: str, destination: str, gateway: str = "",
+                     family: int = 0) -> bool:
+        """Take a route away; False when there was none.
+
+        :param family: of a default route without a gateway
+        """
+        step = _route_step(_RTM_DELROUTE, destination, gateway, self._need_index(name), name,
+                           family=family)
         try:
             self._send([step])
         except LxcError as error:
