@@ -19,11 +19,14 @@ import typing as t
 import container_sandbox
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    host,
     lifecycle,
+    live,
     network_end,
     network_live,
     networks,
     observe,
+    spec,
     store,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import netlink
@@ -393,7 +396,7 @@ def test_a_script_for_the_end_that_fails_is_told_in_the_log(box: Sandbox, neighb
 # While it runs
 
 @contextlib.contextmanager
-def live(name: str) -> t.Iterator[tuple[dict[str, t.Any], dict[str, t.Any]]]:
+def running(name: str) -> t.Iterator[tuple[dict[str, t.Any], dict[str, t.Any]]]:
     """The plan that it runs with, and its state; kept as whoever applies a change keeps it."""
     path = store.run_folder(name) + "/plan.json"
     launched = store.read_json(path) or {}
@@ -414,14 +417,14 @@ def test_links_come_and_go_while_it_runs(box: Sandbox, neighbour: int) -> None:
     pid = box.start(name)["pid"]
     veth, phys = items({"link": "br0", "addresses": ["10.9.6.2/24"], "host_name": "v0",
                         "gateway4": "auto"}, nic()[0])
-    with live(name) as (launched, state):
+    with running(name) as (launched, state):
         network_live.add_network(launched, veth, state, "h")
         network_live.add_network(launched, phys, state, "h")
     subprocess.run(["ping", "-c1", "-W5", "10.9.6.2"], check=True, capture_output=True)
     with inside(neighbour):
         subprocess.run(["ping", "-c1", "-W5", "10.9.8.7"], check=True, capture_output=True)
     assert link_of(pid, "lan0") and kept(name)
-    with live(name) as (launched, state):
+    with running(name) as (launched, state):
         assert [n["name"] for n in launched["networks"]] == ["eth0", "lan0"]
         assert launched["links"] == ["v0"]
         network_live.remove_network(launched, phys, state)
@@ -435,7 +438,7 @@ def test_a_link_that_was_added_while_it_runs_comes_back_too(box: Sandbox, neighb
     before = up0()
     name = box.define("added")
     box.start(name)
-    with live(name) as (launched, state):
+    with running(name) as (launched, state):
         network_live.add_network(launched, items(*nic())[0], state, "h")
     lifecycle.stop([name], kill=True)
     assert up0() == before and not kept(name)
@@ -446,7 +449,7 @@ def test_a_link_that_fails_while_it_runs_leaves_nothing(box: Sandbox, neighbour:
     name = box.define("failing")
     pid = box.start(name)["pid"]
     bad = script(box, "bad", "exit 3\n")
-    with live(name) as (launched, state):
+    with running(name) as (launched, state):
         for item in (nic(script_up=bad), on_up0("macvlan", script_up=bad)):
             with pytest.raises(LxcError, match="status 3"):
                 network_live.add_network(launched, items(*item)[0], state, "h")
@@ -463,7 +466,7 @@ def test_addresses_change_on_a_link_that_stays(box: Sandbox, neighbour: int) -> 
     pid = box.start(name)["pid"]
     first = link_of(pid, "eth0")
     assert network_live.difference([old], [new]) == ([], [[old, new]], [])
-    with live(name) as (launched, state):
+    with running(name) as (launched, state):
         network_live.change_network(launched, old, new, state, "h")
         assert launched["networks"][0]["addresses"] == new["addresses"]
     second = link_of(pid, "eth0")
@@ -474,3 +477,40 @@ def test_addresses_change_on_a_link_that_stays(box: Sandbox, neighbour: int) -> 
         assert [r["gateway"] for r in there.routes() if r["destination"] == "default"] == [
             "10.9.8.2"]
     os.close(fd)
+
+
+def test_a_changed_definition_changes_the_links_that_run(box: Sandbox, neighbour: int) -> None:
+    before = up0()
+    with Netlink() as mine:
+        mine.create_bridge("br0", up=True)
+        mine.configure("br0", ["10.9.6.1/24"])
+    name = box.define("changed")
+    status = box.start(name)
+    veth = {"link": "br0", "addresses": ["10.9.6.2/24"]}
+
+    def change(*wanted: dict[str, t.Any]) -> list[str]:
+        definition = spec.make_definition(name, {"networks": list(wanted)},
+                                          store.read_definition(name))
+        launched = live.started_with(name)
+        assert launched is not None
+        planned = live.Live(launched, definition, store.read_state(name) or {}, host.Host())
+        assert planned.waiting == []
+        planned.apply()
+        launched = live.started_with(name)
+        assert launched and launched["definition"]["networks"] == definition["networks"]
+        return [step.text for step in planned.steps]
+
+    assert change(veth, *nic()) == ["add link eth0", "add link lan0"]
+    subprocess.run(["ping", "-c1", "-W5", "10.9.6.2"], check=True, capture_output=True)
+    with pytest.raises(LxcError, match="nobridge"):
+        change(*nic(), {"link": "nobridge", "name": "eth5"})
+    launched = live.started_with(name)  # what was done by then holds
+    assert launched and [n["name"] for n in launched["definition"]["networks"]] == ["lan0"]
+    assert link_of(status["pid"], "eth0") is None
+    assert change(*nic(), {**veth, "addresses": ["10.9.6.3/24"]}) == ["add link eth1"]
+    assert change({**veth, "name": "eth1", "addresses": ["10.9.6.4/24"]}) == [
+        "remove link lan0", "change addresses of eth1"]
+    subprocess.run(["ping", "-c1", "-W5", "10.9.6.4"], check=True, capture_output=True)
+    assert up0() == before and not kept(name)
+    assert change({"type": "empty"}) == ["remove link eth1"]
+    assert link_of(status["pid"], "eth1") is None

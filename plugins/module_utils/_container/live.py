@@ -20,6 +20,7 @@ from . import (
     device_live,
     inside,
     mount_live,
+    network_live,
     observe,
     plan,
     spec,
@@ -238,9 +239,44 @@ class Live:
         inside.run("set the hostname", hostname, work)
 
 
+    def _networks(self, old: network_live.Networks, new: network_live.Networks) -> Steps:
+        found = network_live.difference(old, new)
+        if found is None:
+            return None
+        gone, changed, added = found
+        steps = [Step("networks", "remove link %s" % network["name"],
+                      lambda n=network: self._unlink(n))  # type: ignore[misc]
+                 for network in gone]
+        steps += [Step("networks", "change addresses of %s" % pair[1]["name"],
+                       lambda p=pair: self._relink(*p))  # type: ignore[misc]
+                  for pair in changed]
+        return steps + [Step("networks", "add link %s" % network["name"],
+                             lambda n=network: self._link(n))  # type: ignore[misc]
+                        for network in added]
+
+    def _links(self) -> list[dict[str, Any]]:
+        return [n for n in self._launched["definition"]["networks"] if n["type"] != "empty"]
+
+    def _unlink(self, network: dict[str, Any]) -> None:
+        network_live.remove_network(self._launched, network, self._recorded)
+        left = [n for n in self._links() if n["name"] != network["name"]]
+        self._now("networks", left or [{"type": "empty"}])
+
+    def _relink(self, old: dict[str, Any], new: dict[str, Any]) -> None:
+        network_live.change_network(self._launched, old, new, self._recorded,
+                                    self._facts.machine_id)
+        self._now("networks", [new if n["name"] == new["name"] else n for n in self._links()])
+
+    def _link(self, network: dict[str, Any]) -> None:
+        network_live.add_network(self._launched, network, self._recorded,
+                                 self._facts.machine_id)
+        self._now("networks", [*self._links(), network])
+
+
 _PLANNERS: dict[str, Callable[[Live, Any, Any], Steps]] = {
     "cgroup": Live._cgroup, "devices": Live._devices, "mounts": Live._mounts,
     "rlimits": Live._rlimits, "sysctls": Live._sysctls, "hostname": Live._hostname,
+    "networks": Live._networks,
 }
 
 
