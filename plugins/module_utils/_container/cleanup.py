@@ -9,7 +9,7 @@ import time
 
 from .._kernel import cgroup_tree, cgroups, freezers, mounts
 from .._kernel.errors import LxcError
-from . import store
+from . import fault, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def record(name: str, recorded: dict[str, Any], groups: list[str],
     :param kills: what announce() has found
     :returns: what could not be done for its network
     """
+    fault.point("cleanup:removed")
     problem = None
     if not groups and network_is_kept(name):
         from . import network_end  # few containers need it

@@ -8,7 +8,7 @@ import errno
 
 from .._kernel import freezers
 from .._kernel.errors import LxcError
-from . import store
+from . import fault, store
 from .operation import TIMEOUT, locked, need_running
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -47,7 +47,9 @@ def _change(names: list[str], frozen: bool, timeout: float) -> Outcomes:
                 if frozen:
                     lock.show(freezers.FREEZING)
                     store.event(name, freezers.FREEZING)
+                fault.point("freezer:said")
                 freezers.request(folders, frozen)
+                fault.point("freezer:requested")
                 groups[name] = folders
             except LxcError as error:
                 outcomes[name] = error

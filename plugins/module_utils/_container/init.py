@@ -23,7 +23,7 @@ import termios
 
 from .._kernel import capabilities, mounts, syscalls
 from .._kernel.errors import LxcError
-from . import clocks, program, reaper
+from . import clocks, fault, program, reaper
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         fd = os.open(path + "/tasks", os.O_WRONLY | os.O_CLOEXEC)
         os.write(fd, b"0")
         os.close(fd)
+    fault.point("init:grouped")
     if "cgroup" in plan["namespaces"]:
         step[:] = "make a control group namespace for", plan["name"]
         syscalls.unshare(syscalls.CLONE_NEWCGROUP)
@@ -91,11 +92,13 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         step[:] = "bring up", "lo"
         _loopback_up()
     console = _build(plan, root, link, step)
+    fault.point("init:mounted")
     step[:] = "enter", "the root file system"
     program.forget_imports()
     syscalls.pivot_root(".", ".")
     syscalls.umount2(".", syscalls.MNT_DETACH)
     os.chdir("/")
+    fault.point("init:entered")
     if plan["hostname"] is not None:
         step[:] = "set the hostname", plan["hostname"]
         syscalls.sethostname(plan["hostname"])
@@ -121,6 +124,7 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         syscalls.personality(plan["personality"])
     _give_up_rights(plan, step)
     step[:] = "run", path
+    fault.point("init:ready")
     link.send(b"exec")
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)  # it outlives a monitor that is killed
     os.execve(path, plan["argv"], plan["environment"])

@@ -11,7 +11,7 @@ import signal
 import time
 
 from .._kernel.errors import LxcError
-from . import runtime
+from . import fault, runtime
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def _spawn(python: str, program: str, binary: int, stdin: int, stdout: int, stde
     try:
         os.set_inheritable(binary, True)
         return os.posix_spawn("/proc/self/fd/%d" % binary, [python, "-I", "-S", program],
-                              {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+                              {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
+                               **fault.environment()},
                               file_actions=actions, setsigmask=[])
     except OSError as error:
         raise LxcError.from_os("start the launcher", program, error) from error

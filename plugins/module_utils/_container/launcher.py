@@ -21,7 +21,7 @@ import time
 
 from .._kernel import cgroup_tree, processes, syscalls
 from .._kernel.errors import LxcError
-from . import monitor, network, starter, store
+from . import fault, monitor, network, starter, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class _Launch:
         store.make_folder(store.RUN)
         for path in self._common["monitor_folders"]:
             _enter(path)
+        fault.point("launcher:entered")
         # Three descriptors and a lock for each container; starters go back to what it was.
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))
         gc.disable()
@@ -163,6 +164,7 @@ class _Launch:
             one.deadline = time.monotonic() + self._common["timeout"]
             try:
                 one.link.send(name.encode())
+                fault.point("launcher:assigned")
             except OSError:
                 pass  # it was killed: its end of file is read next
         self._waiting.reverse()
@@ -215,6 +217,7 @@ class _Launch:
         if answer.get("error") is None:
             console = monitor.Console(fds[1], fds[2], answer["log"], list(fds[3:]))
             self._monitor.adopt(name, answer["pid"], fds[0], console, self._locks.pop(name))
+            fault.point("launcher:adopted")
             self._answer(name, None)
             return
         for fd in fds:

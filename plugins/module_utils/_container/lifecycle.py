@@ -16,7 +16,7 @@ import time
 
 from .._kernel import cgroup_tree, freezers, processes
 from .._kernel.errors import LxcError
-from . import cleanup, host, host_links, launch, plan, store
+from . import cleanup, fault, host, host_links, launch, plan, store
 from .operation import TIMEOUT as TIMEOUT
 from .operation import locked, reconcile, settle
 from .signals import signal_name
@@ -48,11 +48,14 @@ def start(names: list[str], timeout: float = TIMEOUT,
                     outcomes[name] = {"changed": False, "warnings": []}
                     continue
                 lock.show("STARTING")
+                fault.point("start:locked")
                 made = _prepare_start(name, facts, (once or {}).get(name, {}))
+                fault.point("start:planned")
                 if launched is None:
                     launched = launch.Launch(plan.monitor_folders(facts),
                                              [one.fd for one in locks.values()], timeout)
                 launched.add(name, bool(made["networks"]))
+                fault.point("start:asked")
                 warnings[name] = made["cgroups"]["warnings"]
             except LxcError as error:
                 outcomes[name] = error
@@ -114,12 +117,14 @@ def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outc
                     continue
                 lock.show("STOPPING")
                 store.event(name, "STOPPING")
+                fault.point("stop:said")
                 outcome = {"changed": True, "killed": ""}
                 outcomes[name] = outcome
                 outcome["killed"] = "it was asked for" if kill else _ask_to_end(name, status)
                 if outcome["killed"]:
                     _end(pidfd, status["recorded"])
                 waiting[pidfd] = (name, status["recorded"])
+                fault.point("stop:asked")
             except LxcError as error:
                 outcomes[name] = error
         _wait_for_ends(waiting, outcomes, began, timeout)
@@ -204,6 +209,7 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
         killed, deadline = True, time.monotonic() + 10
     for name, seconds in ended.items():
         outcome = outcomes[name]
+        fault.point("stop:ended")
         try:
             status = settle(name, time.monotonic() + 15)
             if isinstance(outcome, dict):
@@ -240,6 +246,7 @@ def destroy(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
                 there = os.path.lexists(store.folder(name))
                 there |= store.read_state(name) is not None
                 status = reconcile(name)
+                fault.point("destroy:stopped")
                 if status["recorded"].get("cgroups"):
                     problem = cleanup.finish(name, status["recorded"], None)
                     if problem:
@@ -259,6 +266,7 @@ def destroy(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
 
 def _remove_folders(name: str) -> None:
     for path in (store.folder(name), store.run_folder(name)):
+        fault.point("destroy:" + path.split("/")[1])  # var, run
         if os.path.ismount(path + "/rootfs"):
             raise LxcError("remove", path, errno.EBUSY, "Unmount it first.",
                            "something is mounted on its rootfs")

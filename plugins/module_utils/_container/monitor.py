@@ -19,7 +19,7 @@ import signal
 import time
 
 from .._kernel.errors import LxcError
-from . import cleanup, store
+from . import cleanup, fault, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Monitor:
             self.ignore(pidfd)
             os.close(pidfd)
             status = os.waitpid(pid, 0)[1]
+            fault.point("monitor:reaped")
             console.drain(self)
             del self.running[pid]
             self.end(Ending(name, lock, {"signal": status & 0x7F} if status & 0x7F

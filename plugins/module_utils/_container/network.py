@@ -19,6 +19,7 @@ import sys
 
 from .._kernel import syscalls
 from .._kernel.errors import LxcError
+from . import fault
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -86,10 +87,12 @@ def serve(requests: _socket.socket, pyroute2: str | None) -> None:
             descriptors.frombytes(payload)
         namespace, reply = descriptors
         reply_to = socket.socket(fileno=reply)
+        fault.point("network:asked")
         try:
             if netlink is None:
                 raise problem or LxcError("load pyroute2")
             _connect(netlink, json.loads(data), namespace)
+            fault.point("network:made")
             result: dict[str, Any] = {}
         except LxcError as error:
             result = {"error": error.to_dict()}

@@ -20,7 +20,7 @@ import time
 
 from .._kernel import cgroup_tree, idmaps, mounts, processes, syscalls
 from .._kernel.errors import LxcError
-from . import init, namespaces, network, overlay, store
+from . import fault, init, namespaces, network, overlay, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
                 staged = True
             plan = store.read_json(store.run_folder(name) + "/plan.json") or {}
             _start(plan, made, network_worker)
+            fault.point("starter:started")
             store.write_state(name, {
                 "version": 1, "name": name, "state": "RUNNING",
                 "init": processes.identity(made.pid), "monitor": monitor,
@@ -60,6 +61,7 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
                 "error": None, "started": time.time(), "namespaces": plan["namespaces"],
                 "ids": plan["ids"]})
             store.event(name, "RUNNING", pid=made.pid)
+            fault.point("starter:recorded")
             fds.extend(made.fds)
             answer: dict[str, Any] = {"pid": made.pid, "log": plan["log"]}
         except BaseException as error:
@@ -100,12 +102,14 @@ def _own_mount_namespace() -> None:
 
 def _start(plan: dict[str, Any], made: _Made, network_worker: _socket.socket) -> None:
     _make_cgroups(plan["cgroups"])
+    fault.point("starter:cgroups")
     made.link, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     made.pid, pidfd = _clone(plan)
     if made.pid == 0:
         processes.close_all_but(theirs.fileno())
         init.run(plan, theirs)  # does not return
     theirs.close()
+    fault.point("starter:cloned")
     made.fds.append(pidfd)
     if plan["ids"]:
         _write_maps(made.pid, plan["ids"])
@@ -118,6 +122,7 @@ def _start(plan: dict[str, Any], made: _Made, network_worker: _socket.socket) ->
         asked = network.ask(network_worker, plan["name"], plan["networks"], plan["stale"],
                             os.open("/proc/%d/ns/net" % made.pid, os.O_RDONLY | os.O_CLOEXEC))
     _stage(plan, made)
+    fault.point("starter:staged")
     if asked is not None:
         network.answer(asked)
     _let_go(plan, made)

@@ -184,6 +184,12 @@ def personality(persona: int) -> None:
     _check(_personality(persona), "personality")
 
 
+def set_process_name(name: str) -> None:
+    """PR_SET_NAME: what /proc/PID/comm shows, up to 15 bytes."""
+    text = ctypes.create_string_buffer(os.fsencode(name))
+    prctl(PR_SET_NAME, ctypes.addressof(text))
+
+
 def sethostname(name: str) -> None:
     raw = os.fsencode(name)
     _check(_sethostname(raw, len(raw)), "sethostname", name)

@@ -1,0 +1,331 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SIGKILL of every process at every step: nothing leaks, state is true, what comes next succeeds.
+
+An operation runs in a child, as a module does. At a named point (fault.py) a process dies, or waits
+there while another one is killed. Then the kernel and the disk have to agree, and the next
+operation, a start or a removal, has to work; that nothing is left is what conftest.py looks at.
+"""
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import typing as t
+
+import container_sandbox
+import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    fault,
+    freezer,
+    lifecycle,
+    observe,
+    store,
+)
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import freezers
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
+from container_sandbox import Sandbox, left_in_cgroups, wait_until
+from network_sandbox import inside, new_namespace
+
+box = pytest.fixture(container_sandbox.sandbox)
+
+IN_MODULE = ("start:locked", "start:planned", "start:asked")
+IN_LAUNCHER = ("launcher:entered", "launcher:assigned", "launcher:adopted")
+IN_STARTER = ("starter:cgroups", "starter:cloned", "starter:staged", "starter:started",
+              "starter:recorded")
+IN_INIT = ("init:grouped", "init:mounted", "init:entered", "init:ready")
+IN_NETWORK = ("network:asked", "network:made")
+NEXT = ("start", "destroy")
+
+
+class Operation:
+    """Something done to one container in a process of its own, with a fault."""
+
+    def __init__(self, operation: t.Callable[..., t.Any], name: str, text: str,
+                 **options: t.Any) -> None:
+        self._before = {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}
+        self.module = os.fork()
+        if self.module == 0:
+            code = 1
+            try:
+                os.environ[fault.VARIABLE] = text
+                fault.arm(text)
+                outcome = operation([name], **options)[name]
+                code = int(isinstance(outcome, LxcError))
+            finally:
+                os._exit(code)
+
+    def ended(self) -> int:
+        """Wait for the module's end; its exit code, or minus the signal."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.module, 0)[1])
+
+    def hanging(self) -> int:
+        """Wait until a process has got to the point. Its pid."""
+        return int(wait_until(lambda: next((pid for pid in self._new()
+                                            if comm(pid) == "fault"), 0)))
+
+    def launcher(self) -> int:
+        """The launcher, which becomes the monitor: the child of nobody of ours."""
+        ours = [pid for pid in self._new() if "fleet-lxc/runtime" in cmdline(pid)]
+        return next(pid for pid in ours if parent(pid) not in ours and parent(pid) != self.module)
+
+    def init(self) -> int:
+        """The process that is going to be the container's first."""
+        own = os.readlink("/proc/self/ns/pid")
+        return next(pid for pid in self._new() if namespace(pid) not in (own, ""))
+
+    def _new(self) -> list[int]:
+        return [pid for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+                if pid not in self._before]
+
+
+def _text(pid: int, name: str) -> str:
+    try:
+        return pathlib.Path("/proc/%d/%s" % (pid, name)).read_text()
+    except OSError:
+        return ""
+
+
+def comm(pid: int) -> str:
+    return _text(pid, "comm").strip()
+
+
+def cmdline(pid: int) -> str:
+    return _text(pid, "cmdline")
+
+
+def parent(pid: int) -> int:
+    return int(_text(pid, "stat").rpartition(") ")[2].split()[1])
+
+
+def namespace(pid: int) -> str:
+    try:
+        return os.readlink("/proc/%d/ns/pid" % pid)
+    except OSError:
+        return ""
+
+
+def kernel_pids(name: str) -> set[int]:
+    """Processes in control groups of that name: what the kernel says, whatever the disk does."""
+    return {int(word) for folder in left_in_cgroups(name)
+            for path, _names, _files in os.walk(folder)
+            for word in pathlib.Path(path, "cgroup.procs").read_text().split()}
+
+
+def settled(name: str) -> None:
+    """Until nobody works on the container any more, as its lock says."""
+    if os.path.exists(store.folder(name)):
+        store.Lock(name, container_sandbox.PATIENCE).release()
+
+
+def is_true(name: str) -> dict[str, t.Any]:
+    """What is said of the container agrees with its processes. Its status."""
+    found: dict[str, t.Any] = observe.status(name)
+    if found["pid"]:
+        assert found["state"] in ("RUNNING", "FROZEN")
+        assert os.path.exists("/proc/%d/exe" % found["pid"]), found
+        assert kernel_pids(name) == {found["pid"]}
+    else:
+        assert found["state"] in ("STOPPED", "STOPPING"), found
+    return found
+
+
+def goes_on(name: str, what: str) -> None:
+    """The next operation succeeds, and then the disk and the kernel agree."""
+    settled(name)
+    running = is_true(name)["pid"]  # a container lives on when its monitor is killed
+    if what == "start":
+        outcome = lifecycle.start([name])[name]
+        assert isinstance(outcome, dict) and outcome["changed"] == (not running), outcome
+        status = is_true(name)
+        assert status["state"] == "RUNNING" and (running or status["monitor_pid"]), status
+        outcome = lifecycle.stop([name], kill=True)[name]
+        assert isinstance(outcome, dict) and outcome["changed"], outcome
+    outcome = lifecycle.destroy([name])[name]
+    assert not isinstance(outcome, LxcError), outcome
+    assert kernel_pids(name) == set() and left_in_cgroups(name) == []
+    assert not os.path.exists(store.run_folder(name))
+
+
+# Start: whoever gets to a step dies there.
+
+@pytest.mark.parametrize("what", NEXT)
+@pytest.mark.parametrize("step", IN_MODULE + IN_LAUNCHER + IN_STARTER + IN_INIT)
+def test_killed_during_a_start(box: Sandbox, step: str, what: str) -> None:
+    name = box.define("fault")
+    code = Operation(lifecycle.start, name, step).ended()
+    assert code == (-signal.SIGKILL if step in IN_MODULE else 1), code
+    goes_on(name, what)
+
+
+@pytest.mark.parametrize("step", IN_NETWORK)
+def test_network_worker_killed_during_a_start(box: Sandbox, step: str) -> None:
+    with new_namespace() as network, inside(network):
+        with Netlink() as netlink:
+            netlink.create_bridge("br0", up=True)
+        name = box.define("fault", networks=[{"link": "br0", "host_name": "far0"}])
+        assert Operation(lifecycle.start, name, step).ended() == 1
+        goes_on(name, "start")
+        with Netlink() as netlink:
+            wait_until(lambda: netlink.link("far0") is None)
+
+
+# Start: while one waits at a step, another is killed.
+
+@pytest.mark.parametrize("victim", ["module", "launcher"])
+@pytest.mark.parametrize("step", IN_STARTER + IN_INIT)
+def test_another_one_killed_during_a_start(box: Sandbox, step: str, victim: str) -> None:
+    name = box.define("fault")
+    operation = Operation(lifecycle.start, name, step + ",hang")
+    waiting = operation.hanging()
+    kill(operation.module if victim == "module" else operation.launcher())
+    resume(waiting)
+    assert operation.ended() == (-signal.SIGKILL if victim == "module" else 1)
+    settled(name)
+    if victim == "module":
+        # What it has asked for is done all the same.
+        wait_until(lambda: observe.status(name)["state"] == "RUNNING")
+        assert is_true(name)["monitor_pid"]
+        outcome = lifecycle.start([name])[name]
+        assert isinstance(outcome, dict) and not outcome["changed"], outcome
+        goes_on(name, "destroy")
+    else:
+        goes_on(name, "start")
+
+
+@pytest.mark.parametrize("step", IN_STARTER[1:4])
+def test_init_killed_during_a_start(box: Sandbox, step: str) -> None:
+    name = box.define("fault")
+    operation = Operation(lifecycle.start, name, step + ",hang")
+    waiting = operation.hanging()
+    kill(operation.init())
+    resume(waiting)
+    # After its program was there, its start has worked, and its end is another matter.
+    assert operation.ended() == (0 if step == "starter:started" else 1)
+    goes_on(name, "start")
+
+
+def kill(pid: int) -> None:
+    """And wait until it has died; a zombie has no program any more."""
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists("/proc/%d/exe" % pid))
+
+
+def resume(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGUSR1)
+    except ProcessLookupError:
+        pass  # it has gone with the victim
+
+
+# The end
+
+@pytest.mark.parametrize("what", NEXT)
+@pytest.mark.parametrize("step", ["stop:said", "stop:asked", "stop:ended"])
+def test_module_killed_during_a_stop(box: Sandbox, step: str, what: str) -> None:
+    name = box.define("fault")
+    box.start(name)
+    assert Operation(lifecycle.stop, name, step, kill=True).ended() == -signal.SIGKILL
+    if step == "stop:said":
+        assert is_true(name)["state"] == "RUNNING"
+    else:
+        wait_until(lambda: observe.status(name)["state"] == "STOPPED")
+    goes_on(name, what)
+
+
+@pytest.mark.parametrize("what", NEXT)
+@pytest.mark.parametrize("step", ["monitor:reaped", "cleanup:removed"])
+def test_monitor_killed_when_its_container_ends(box: Sandbox, step: str, what: str) -> None:
+    """It is the monitor that was told the point, when it was the launcher."""
+    name = box.define("fault")
+    assert Operation(lifecycle.start, name, step).ended() == 0
+    pid = is_true(name)["pid"]
+    monitor = observe.status(name)["monitor_pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not store.monitor_is_alive(name))
+    assert not os.path.exists("/proc/%d/exe" % monitor)
+    assert is_true(name)["state"] == "STOPPED"
+    goes_on(name, what)
+
+
+@pytest.mark.parametrize("step", ["stop:said", "stop:asked"])
+def test_monitor_killed_during_a_stop(box: Sandbox, step: str) -> None:
+    name = box.define("fault")
+    monitor = box.start(name)["monitor_pid"]
+    operation = Operation(lifecycle.stop, name, step + ",hang", kill=True)
+    waiting = operation.hanging()
+    kill(monitor)
+    resume(waiting)
+    assert operation.ended() == 0
+    assert is_true(name)["state"] == "STOPPED" and left_in_cgroups(name) == []
+    goes_on(name, "start")
+
+
+# Freeze and thaw: the state is the kernel's.
+
+@pytest.mark.parametrize("what", NEXT)
+@pytest.mark.parametrize("step", ["freezer:said", "freezer:requested"])
+def test_module_killed_during_a_freeze(box: Sandbox, step: str, what: str) -> None:
+    name = box.define("fault")
+    box.start(name)
+    assert Operation(freezer.freeze, name, step).ended() == -signal.SIGKILL
+    expected = "FROZEN" if step == "freezer:requested" else "RUNNING"
+    wait_until(lambda: observe.status(name)["state"] == expected)
+    assert is_true(name)["state"] == expected
+    outcome = freezer.freeze([name])[name]
+    assert isinstance(outcome, dict) and outcome["changed"] == (expected == "RUNNING")
+    if what == "start":
+        assert isinstance(freezer.thaw([name])[name], dict)
+        assert is_true(name)["state"] == "RUNNING"
+        lifecycle.stop([name], kill=True)
+    goes_on(name, what)
+
+
+@pytest.mark.parametrize("step", ["freezer:said", "freezer:requested"])
+def test_module_killed_during_a_thaw(box: Sandbox, step: str) -> None:
+    name = box.define("fault")
+    box.start(name)
+    freezer.freeze([name])
+    assert Operation(freezer.thaw, name, step).ended() == -signal.SIGKILL
+    expected = "RUNNING" if step == "freezer:requested" else "FROZEN"
+    assert is_true(name)["state"] == expected
+    assert not isinstance(freezer.thaw([name])[name], LxcError)
+    assert is_true(name)["state"] == "RUNNING"
+    goes_on(name, "destroy")
+
+
+@pytest.mark.parametrize("victim", ["init", "monitor"])
+def test_another_one_killed_during_a_freeze(box: Sandbox, victim: str) -> None:
+    name = box.define("fault")
+    status = box.start(name)
+    operation = Operation(freezer.freeze, name, "freezer:requested,hang", timeout=2)
+    waiting = operation.hanging()
+    wait_until(lambda: freezers.state(status["recorded"]["cgroups"]) == "FROZEN")
+    kill(status["pid" if victim == "init" else "monitor_pid"])
+    resume(waiting)
+    operation.ended()
+    if victim == "monitor":
+        assert is_true(name)["state"] == "FROZEN"
+        lifecycle.stop([name])
+    goes_on(name, "start")
+
+
+# Destroy
+
+@pytest.mark.parametrize("step", ["stop:said", "stop:asked", "stop:ended", "destroy:stopped",
+                                  "destroy:var", "destroy:run"])
+def test_module_killed_while_it_destroys(box: Sandbox, step: str) -> None:
+    name = box.define("fault")
+    box.start(name)
+    assert Operation(lifecycle.destroy, name, step).ended() == -signal.SIGKILL
+    defined = os.path.exists(store.folder(name))
+    assert defined == (step != "destroy:run")
+    wait_until(lambda: observe.status(name)["state"] in ("STOPPED", "RUNNING"))
+    goes_on(name, "start" if defined else "destroy")
+
+
+def test_an_environment_without_a_fault_hands_none_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(fault.VARIABLE, raising=False)
+    assert fault.environment() == {} and fault._named == ("", False)
