@@ -329,3 +329,47 @@ def test_module_killed_while_it_destroys(box: Sandbox, step: str) -> None:
 def test_an_environment_without_a_fault_hands_none_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(fault.VARIABLE, raising=False)
     assert fault.environment() == {} and fault._named == ("", False)
+
+
+# Many at once
+
+def in_processes(operations: list[t.Callable[[], object]]) -> None:
+    """Each in a process of its own, all at the same time."""
+    ready, go = os.pipe()
+    children = []
+    for operation in operations:
+        child = os.fork()
+        if child == 0:
+            try:
+                os.close(go)
+                os.read(ready, 1)
+                operation()
+            finally:
+                os._exit(0)
+        children.append(child)
+    os.close(ready)
+    os.close(go)
+    for child in children:
+        os.waitpid(child, 0)
+
+
+def test_many_start_and_stop_one_name(box: Sandbox) -> None:
+    name = box.define("fault")
+    in_processes([lambda: lifecycle.start([name]), lambda: lifecycle.stop([name], kill=True)] * 8)
+    goes_on(name, "start")
+
+
+def test_many_start_stop_freeze_and_destroy_many_names(box: Sandbox) -> None:
+    names = [box.define("fault%d" % number) for number in range(4)]
+    in_processes([lambda: lifecycle.start(names), lambda: lifecycle.stop(names, kill=True),
+                  lambda: lifecycle.start(names[::-1]), lambda: freezer.freeze(names),
+                  lambda: lifecycle.destroy(names[:2]), lambda: lifecycle.start(names[1:3]),
+                  lambda: freezer.thaw(names), lambda: lifecycle.restart(names[2:], kill=True)])
+    for name in names:
+        settled(name)
+        is_true(name)
+        assert os.path.exists(store.folder(name)) == (name in names[2:])
+    for name in names[2:]:
+        freezer.thaw([name])
+        lifecycle.stop([name], kill=True)
+        goes_on(name, "start")

@@ -175,8 +175,12 @@ class _Launch:
         if pid == 0:
             try:
                 resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
-                _keep_only(theirs, self._requests)
-                starter.serve(theirs, self._me, self._requests)
+                # It keeps the locks, and the pipe on 1 whose end the module waits for: when this
+                # process is killed, both end with the last one that could still make something.
+                keep = self._common["keep"]
+                _null_on(0)
+                processes.close_all_but(theirs.fileno(), self._requests.fileno(), *keep)
+                starter.serve(theirs, self._me, self._requests, keep)
             finally:
                 os._exit(0)
         theirs.close()
@@ -189,7 +193,8 @@ class _Launch:
         self._network_worker = os.fork()
         if self._network_worker == 0:
             try:
-                _keep_only(self._network_end)
+                _null_on(0, 1)
+                processes.close_all_but(self._network_end.fileno())
                 network.serve(self._network_end, self._common["pyroute2"])
             finally:
                 os._exit(0)
@@ -324,12 +329,6 @@ class _Lines:
 
 def _socketpair() -> tuple[_socket.socket, _socket.socket]:
     return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-
-
-def _keep_only(*sockets: _socket.socket) -> None:
-    """Close what a child has got and does not need: others wait for the end of file of it."""
-    _null_on(0, 1)
-    processes.close_all_but(*(one.fileno() for one in sockets))
 
 
 def _null_on(*fds: int) -> None:

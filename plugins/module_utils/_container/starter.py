@@ -31,13 +31,16 @@ _LARGEST = 1 << 16  # bytes of a message
 _MOST_FDS = 253     # the kernel's SCM_MAX_FD
 
 
-def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket.socket) -> None:
+def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket.socket,
+          locks: list[int]) -> None:
     """Make one container after the other, until the launcher closes its end of the link.
 
     Each is asked for by its name, and answered with init's pid and the descriptors that a monitor
     needs, or with what went wrong.
 
     :param monitor: the launcher's identity, which becomes the monitor
+    :param locks: the operation's. Starter and init keep them open as long as they may still make
+        something: a launcher that is killed lets go of its own a moment before they die with it
     """
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     staged = False
@@ -52,7 +55,7 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
                 _own_mount_namespace()
                 staged = True
             plan = store.read_json(store.run_folder(name) + "/plan.json") or {}
-            _start(plan, made, network_worker)
+            _start(plan, made, network_worker, locks)
             fault.point("starter:started")
             store.write_state(name, {
                 "version": 1, "name": name, "state": "RUNNING",
@@ -71,7 +74,8 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
         link.sendmsg([json.dumps(answer).encode()],
                      [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if fds else [])
         made.let_go()
-        processes.close_all_but(link.fileno(), network_worker.fileno())  # also what a failure left
+        # Also of what a failure has left.
+        processes.close_all_but(link.fileno(), network_worker.fileno(), *locks)
 
 
 class _Made:
@@ -100,13 +104,14 @@ def _own_mount_namespace() -> None:
         raise LxcError.from_os("make a mount namespace for", "the starter", error) from error
 
 
-def _start(plan: dict[str, Any], made: _Made, network_worker: _socket.socket) -> None:
+def _start(plan: dict[str, Any], made: _Made, network_worker: _socket.socket,
+           locks: list[int]) -> None:
     _make_cgroups(plan["cgroups"])
     fault.point("starter:cgroups")
     made.link, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     made.pid, pidfd = _clone(plan)
     if made.pid == 0:
-        processes.close_all_but(theirs.fileno())
+        processes.close_all_but(theirs.fileno(), *locks)
         init.run(plan, theirs)  # does not return
     theirs.close()
     fault.point("starter:cloned")
