@@ -75,12 +75,13 @@ def test_binds_and_memory_go_over_the_layers(sandbox: Sandbox, privileged: bool)
     (sandbox.folder / "data").mkdir()
     (sandbox.folder / "data/file").write_text("of the host")
     path = layered(sandbox)
-    said = sandbox.run("binds", "cat /srv/x/file; touch /mem/y; touch /srv/x/no; ls /usr/bin/env",
-                       rootfs=str(path), privileged=privileged, mounts=[
+    mounts = [
         {"source": str(sandbox.folder / "data"), "target": "/srv/x", "create": "dir",
          "read_only": True},
         {"type": "tmpfs", "target": "/mem", "create": "dir"},
-        {"source": "/usr", "target": "/usr", "read_only": True}])
+        {"source": "/usr", "target": "/usr", "read_only": True}]
+    said = sandbox.run("binds", "cat /srv/x/file; touch /mem/y; touch /srv/x/no; ls /usr/bin/env",
+                       rootfs=str(path), privileged=privileged, mounts=mounts)
     assert said.startswith("of the hosttouch: /srv/x/no: Read-only file system")
     assert said.endswith("/usr/bin/env\n")
     assert os.listdir(path / "upper/mem") == []

@@ -270,7 +270,8 @@ def test_settings_without_end_are_refused() -> None:
 
 
 def test_includes_that_multiply_are_refused() -> None:
-    files = {"x%d" % n: "lxc.include = /x%d.conf\n" % (n + 1) * 2 for n in range(40)}
+    line = "lxc.include = /x%d.conf\n"
+    files = {"x%d" % number: 2 * line % (number + 1, number + 1) for number in range(40)}
     assert "more than 1000 files" in refused("lxc.include = /x0.conf", x40="", **files)
 
 

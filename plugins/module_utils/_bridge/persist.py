@@ -186,8 +186,8 @@ def _ifupdown(wanted: Wanted, present: Files) -> Files:
 
 def _stanzas(wanted: Wanted, kept: list[str]) -> str:
     name = wanted.name
-    make = ["pre-up ip link show dev %s > /dev/null 2>&1 || ip link add %s type bridge" % (
-                name, name),
+    make = ["pre-up ip link show dev %s > /dev/null 2>&1 || ip link add %s type bridge"
+            % (name, name),
             "pre-up ip link set dev %s address %s mtu %d type bridge forward_delay %d "
             "stp_state %d" % (name, wanted.mac, wanted.mtu, round(wanted.forward_delay * 100),
                               wanted.stp)]

@@ -13,7 +13,7 @@ from collections import namedtuple
 
 from .._kernel import cgroup_tree, processes
 from .._kernel.errors import LxcError
-from . import cgroup_read, cgroup_values, observe, store
+from . import cgroup_read, cgroup_values, events, observe, store
 from .cleanup import TREE
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -151,7 +151,7 @@ class Groups:
                     error.hint = "It is above %s: raise that as well." % _BOTH
                 raise
             if file in PRIORITY:
-                store.event(self.name, priority=int(
+                events.event(self.name, priority=int(
                     write.value if file == PRIORITY[0] else cgroup_values.shares(write.value)))
 
     def _make(self, folder: str) -> None:

@@ -9,7 +9,7 @@ import time
 
 from .._kernel import cgroup_tree, cgroups, freezers, mounts
 from .._kernel.errors import LxcError
-from . import fault, store
+from . import events, fault, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None =
     """
     if error or recorded.get("state") == "STARTING":
         why = {"error": str(LxcError.from_dict(error))} if error else {}
-        store.event(name, "ABORTING", **why)
+        events.event(name, "ABORTING", **why)
     elif (recorded.get("state") != "STOPPED"
           # A stop has said so itself; who ends without being asked stops all the same.
           and (store.lock_holder(name) or {}).get("state") != "STOPPING"):
-        store.event(name, "STOPPING")
+        events.event(name, "STOPPING")
     return sum(cgroup_tree.oom_kills(path) for path in recorded.get("cgroups") or [])
 
 
@@ -93,7 +93,7 @@ def record(name: str, recorded: dict[str, Any], groups: list[str],
         **recorded, "state": "STOPPED", "init": None, "monitor": None, "cgroups": groups,
         "exit": exit_status, "error": error})
     if recorded.get("state") != "STOPPED":  # else some control groups had stayed
-        store.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}),
+        events.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}),
                     **({"oom_kills": kills} if kills else {}))
     return problem
 

@@ -68,7 +68,7 @@ class Command:
 
 
 def run(target: Target, command: Command, stdio: tuple[int, int, int], status: int,
-         v1: list[str]) -> NoReturn:
+        v1: list[str]) -> NoReturn:
     """In the child: become the program, or say why not."""
     step = [DOING, target.name]
     try:

@@ -8,7 +8,7 @@ import errno
 
 from .._kernel import freezers
 from .._kernel.errors import LxcError
-from . import fault, store
+from . import events, fault, store
 from .operation import TIMEOUT, locked, need_running
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -46,7 +46,7 @@ def _change(names: list[str], frozen: bool, timeout: float) -> Outcomes:
                     continue
                 if frozen:
                     lock.show(freezers.FREEZING)
-                    store.event(name, freezers.FREEZING)
+                    events.event(name, freezers.FREEZING)
                 fault.point("freezer:said")
                 freezers.request(folders, frozen)
                 fault.point("freezer:requested")
@@ -58,7 +58,7 @@ def _change(names: list[str], frozen: bool, timeout: float) -> Outcomes:
             if name in late:
                 outcomes[name] = _too_late(name, groups[name], frozen, timeout)
             else:
-                store.event(name, wanted)
+                events.event(name, wanted)
                 outcomes[name] = {"changed": True}
 
     return locked(names, run)
@@ -84,7 +84,7 @@ def _too_late(name: str, folders: list[str], frozen: bool, timeout: float) -> Lx
                      "goes on.", "some of its processes still run after %g s" % timeout)
     try:
         freezers.request(folders, False)
-        store.event(name, freezers.THAWED)
+        events.event(name, freezers.THAWED)
     except LxcError as problem:
         error.detail += "; " + str(problem)
     return error

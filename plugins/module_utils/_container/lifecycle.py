@@ -16,17 +16,15 @@ import time
 
 from .._kernel import cgroup_tree, freezers, processes
 from .._kernel.errors import LxcError
-from . import cleanup, fault, host, host_links, launch, plan, store
-from .operation import TIMEOUT as TIMEOUT
-from .operation import locked, reconcile, settle
+from . import cleanup, events, fault, host, host_links, launch, plan, store
+from .operation import TIMEOUT, locked, reconcile, settle
 from .signals import signal_name
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any
 
-    from .operation import Outcome as Outcome
-    from .operation import Outcomes as Outcomes
+    from .operation import Outcomes
 
 
 def start(names: list[str], timeout: float = TIMEOUT,
@@ -94,7 +92,7 @@ def _prepare_start(name: str, facts: host.Host, once: dict[str, Any]) -> dict[st
     store.write_state(name, {
         "version": 1, "name": name, "state": "STARTING", "init": None, "monitor": None,
         "cgroups": made["cgroups"]["all"], "links": made["links"], "exit": None, "error": None})
-    store.event(name, "STARTING")
+    events.event(name, "STARTING")
     return made
 
 
@@ -116,7 +114,7 @@ def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outc
                     outcomes[name] = {"changed": False}
                     continue
                 lock.show("STOPPING")
-                store.event(name, "STOPPING")
+                events.event(name, "STOPPING")
                 fault.point("stop:said")
                 outcome = {"changed": True, "killed": ""}
                 outcomes[name] = outcome

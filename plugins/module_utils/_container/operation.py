@@ -88,7 +88,7 @@ def not_running(name: str, doing: str) -> LxcError:
 
 
 def locked(names: list[str], run: Callable[[dict[str, store.Lock], Outcomes], None]
-            ) -> Outcomes:
+           ) -> Outcomes:
     """Do something with the locks of all that can be locked held, always in the same order."""
     outcomes: Outcomes = {}
     locks: dict[str, store.Lock] = {}

@@ -20,7 +20,7 @@ import time
 
 from .._kernel import cgroup_tree, idmaps, mounts, processes, syscalls
 from .._kernel.errors import LxcError
-from . import fault, init, namespaces, network, overlay, store
+from . import events, fault, init, namespaces, network, overlay, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
                 "cgroups": plan["cgroups"]["all"], "links": plan["links"], "exit": None,
                 "error": None, "started": time.time(), "namespaces": plan["namespaces"],
                 "ids": plan["ids"]})
-            store.event(name, "RUNNING", pid=made.pid)
+            events.event(name, "RUNNING", pid=made.pid)
             fault.point("starter:recorded")
             fds.extend(made.fds)
             answer: dict[str, Any] = {"pid": made.pid, "log": plan["log"]}

@@ -16,7 +16,6 @@ import time
 from .._kernel import processes, syscalls
 from .._kernel.errors import LxcError
 from .._kernel.names import check_name
-from .events import event as event  # said with nearly everything that is written here
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from .._kernel.names import check_name
 from .container_config import CONFIG, Files, choose
 
 if t.TYPE_CHECKING:
+    from .._container.operation import Outcomes
     from .runner import Request
 
 _DEFINITION: dict[str, t.Any] = {**CONFIG,
@@ -328,7 +329,7 @@ def _remove(items: list[_Item], request: Request) -> None:
             and (item.state != "ABSENT" or os.path.lexists(store.folder(item.name)))]
     for item in todo:
         item.actions += ["stop", "remove"] if item.pid else ["remove"]
-    outcomes: lifecycle.Outcomes = {}
+    outcomes: Outcomes = {}
     if todo and not request.check_mode:
         outcomes = lifecycle.destroy([item.name for item in todo], request.params["timeout"])
     for item in todo:
