@@ -459,9 +459,10 @@ def test_a_link_that_fails_while_it_runs_leaves_nothing(box: Sandbox, neighbour:
 
 
 def test_addresses_change_on_a_link_that_stays(box: Sandbox, neighbour: int) -> None:
-    old, new = items({**on_up0("macvlan")[0], "addresses": [
-        "10.9.8.7/24", "10.9.8.8/24"], "gateway4": NEIGHBOUR})[0], items({**on_up0("macvlan")[0],
-        "addresses": ["10.9.8.8/24", "fd00:9::8/64"], "gateway4": "10.9.8.2"})[0]
+    link = on_up0("macvlan")[0]
+    old = items({**link, "addresses": ["10.9.8.7/24", "10.9.8.8/24"], "gateway4": NEIGHBOUR})[0]
+    new = items({**link, "addresses": ["10.9.8.8/24", "fd00:9::8/64"],
+                 "gateway4": "10.9.8.2"})[0]
     name = box.define("moved", networks=[old])
     pid = box.start(name)["pid"]
     first = link_of(pid, "eth0")

@@ -348,6 +348,7 @@ _PAIRS: tuple[tuple[str, str, Callable[[str], str], Callable[[str], str]], ...] 
     ("memory.soft_limit_in_bytes", "memory.low", limit_to_max, max_to_limit),
 )
 
+
 def old_name(key: str) -> tuple[str, Callable[[str], str]] | None:
     """The one v1 file that says the same as a v2 name, and how its value reads there."""
     if key.startswith("hugetlb.") and key.endswith(".max"):

@@ -94,7 +94,7 @@ def record(name: str, recorded: dict[str, Any], groups: list[str],
         "exit": exit_status, "error": error})
     if recorded.get("state") != "STOPPED":  # else some control groups had stayed
         events.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}),
-                    **({"oom_kills": kills} if kills else {}))
+                     **({"oom_kills": kills} if kills else {}))
     return problem
 
 

@@ -238,7 +238,6 @@ class Live:
             syscalls.sethostname(hostname)
         inside.run("set the hostname", hostname, work)
 
-
     def _networks(self, old: network_live.Networks, new: network_live.Networks) -> Steps:
         found = network_live.difference(old, new)
         if found is None:
