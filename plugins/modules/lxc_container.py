@@ -90,20 +90,25 @@ options:
         elements: str
       environment:
         description:
-          - Environment variables of the init. It gets none of the host's.
+          - Environment variables of the init, over those of the image that its root file system was
+            made of. It gets none of the host's.
           - A value is a text or a whole number; put anything else into quotes.
           - A new container has V({}).
         type: dict
       cwd:
-        description: The folder in which the init starts, V(/) for a new container.
+        description:
+          - The folder in which the init starts.
+          - A new container has that of the image that its root file system was made of, or V(/).
         type: str
       uid:
-        description: The user that the init runs as, inside, from 0 to 65535; V(0) for a new
-          container.
+        description:
+          - The user that the init runs as, inside, from 0 to 65535.
+          - A new container has that of the image that its root file system was made of, or V(0).
         type: int
       gid:
-        description: The group that the init runs as, inside, from 0 to 65535; V(0) for a new
-          container.
+        description:
+          - The group that the init runs as, inside, from 0 to 65535.
+          - A new container has that of the image that its root file system was made of, or V(0).
         type: int
       hostname:
         description:
@@ -574,18 +579,25 @@ options:
     elements: str
   environment:
     description:
-      - Environment variables of the init. It gets none of the host's.
+      - Environment variables of the init, over those of the image that its root file system was
+        made of. It gets none of the host's.
       - A value is a text or a whole number; put anything else into quotes.
       - A new container has V({}).
     type: dict
   cwd:
-    description: The folder in which the init starts, V(/) for a new container.
+    description:
+      - The folder in which the init starts.
+      - A new container has that of the image that its root file system was made of, or V(/).
     type: str
   uid:
-    description: The user that the init runs as, inside, from 0 to 65535; V(0) for a new container.
+    description:
+      - The user that the init runs as, inside, from 0 to 65535.
+      - A new container has that of the image that its root file system was made of, or V(0).
     type: int
   gid:
-    description: The group that the init runs as, inside, from 0 to 65535; V(0) for a new container.
+    description:
+      - The group that the init runs as, inside, from 0 to 65535.
+      - A new container has that of the image that its root file system was made of, or V(0).
     type: int
   hostname:
     description:

@@ -12,8 +12,8 @@ author:
   - fleet.lxc contributors (@fleet-lxc)
 description:
   - Makes a root file system out of the host's own files, a few hundred kilobytes of its own beside
-    what it shares read-only, out of a distribution's packages, out of a tar file, or as a clone
-    of another.
+    what it shares read-only, out of a distribution's packages, out of a tar file, out of an OCI
+    image, or as a clone of another.
   - A new tree grows under another name and gets its own when it is finished. When a step fails,
     what was made is removed, and the task says which step it was.
   - What was made and what is shared is written to a manifest C(PATH.fleet-lxc.json) beside the
@@ -27,6 +27,7 @@ requirements:
     openssh-server)
   - for O(debootstrap), mmdebstrap or debootstrap on the managed host, and the keys of the
     distribution's archive (Debian's package debian-archive-keyring)
+  - for O(image), skopeo and umoci on the managed host
 extends_documentation_fragment:
   - fleet.lxc.attributes
 attributes:
@@ -49,8 +50,8 @@ options:
     required: true
   state:
     description:
-      - V(present) makes it out of O(host), O(debootstrap), O(archive) or O(clone), one of which
-        is then required.
+      - V(present) makes it out of O(host), O(debootstrap), O(archive), O(image) or O(clone),
+        one of which is then required.
       - V(absent) removes it, with everything that the container has written. Only what this module
         made is removed, and not while a container is defined on it, a clone shows its files, or
         something is mounted in it.
@@ -257,6 +258,43 @@ options:
         type: str
         choices: [overlay, reflink, copy]
         default: overlay
+  image:
+    description:
+      - Unpack an OCI image, or one of Docker's. skopeo fetches it, umoci unpacks it.
+      - It is unpacked once for each digest, below C(/var/lib/fleet-lxc/cache), and the root file
+        system is a clone of that. There it is a root file system like others, so O(state=absent)
+        with its path removes it once no clone needs it.
+      - The image's command and environment are those of a container whose definition names none;
+        its user and its working directory are the defaults of a new container.
+      - When the task runs again the tree is left as it is, also when the image's tag has moved
+        since then. A name with a digest that is another one is refused.
+    type: dict
+    suboptions:
+      src:
+        description:
+          - The image as skopeo names it, see containers-transports(5). C(docker://HOST/NAME:TAG)
+            is in a registry; C(oci:/FOLDER:NAME), C(oci-archive:/FILE:NAME),
+            C(docker-archive:/FILE) and C(dir:/FOLDER) are on the managed host.
+        type: str
+        required: true
+      method:
+        description: How the clone is made, see O(clone.method).
+        type: str
+        choices: [overlay, reflink, copy]
+        default: overlay
+      tls_verify:
+        description: Whether the registry has to have a certificate that the host trusts.
+        type: bool
+        default: true
+      authfile:
+        description:
+          - File with the credentials for a registry, on the managed host, as C(skopeo login)
+            writes it.
+        type: path
+      timeout:
+        description: Seconds that fetching may take, and unpacking again as many.
+        type: float
+        default: 1800
   archive:
     description:
       - Unpack a tar file, in a process whose root folder is the new tree.
@@ -340,6 +378,18 @@ EXAMPLES = r"""
       src: /var/lib/fleet-lxc/rootfs/db1
       method: copy
 
+- name: One out of an image in a registry
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/app1
+    image:
+      src: docker://registry.example.com/app:1.4
+
+- name: One out of an image on the managed host
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/app2
+    image:
+      src: oci-archive:/root/app.tar:app
+
 - name: One out of a tar file
   fleet.lxc.lxc_rootfs:
     path: /var/lib/fleet-lxc/rootfs/debian
@@ -369,7 +419,8 @@ rootfs:
       returned: always
       sample: present
     kind:
-      description: What it was made of, V(host), V(debootstrap), V(archive) or V(clone).
+      description: What it was made of, V(host), V(debootstrap), V(archive), V(image) or
+        V(clone).
       type: str
       returned: when present
     mounts:
@@ -383,11 +434,20 @@ rootfs:
       type: list
       elements: str
       returned: when there is one
+    environment:
+      description: Environment variables that the image gives its command.
+      type: dict
+      returned: when made of an image
+    cwd:
+      description: The image's working directory.
+      type: str
+      returned: when the image has one
     source:
       description:
         - The archive it was made of, C(src) and C(sha256).
         - For packages, C(suite), C(variant), C(mirror), C(packages), C(components),
           C(architecture) and C(tool).
+        - For an image, C(src) and C(digest).
         - For a clone, C(path) and C(method).
       type: dict
       returned: when not made of the host's files

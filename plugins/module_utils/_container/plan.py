@@ -94,7 +94,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "argv": argv,
         "environment": {"PATH": DEFAULT_PATH, "container": "lxc", "TERM": "linux",
                         **(_system_environment(definition, host) if whole else {}),
-                        **definition["environment"]},
+                        **(manifest.get("environment") or {}), **definition["environment"]},
         "cwd": definition["cwd"], "uid": definition["uid"], "gid": definition["gid"],
         "groups": definition["init_groups"], "init": definition["init"],
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._container.host import read_manifest
 from .._container.lxc_config_map import to_options
 from .._container.lxc_config_parse import parse
 from .._container.spec import OPTIONS, make_definition
@@ -23,6 +24,14 @@ def choose(shared: dict[str, t.Any], item: dict[str, t.Any]) -> dict[str, t.Any]
     own = any(item.get(key) is not None for key in CONFIG)
     return {key: shared.get(key) if item.get(key) is None and not (own and key in CONFIG)
             else item.get(key) for key in (*CONFIG, *OPTIONS)}
+
+
+def _of_image(rootfs: str | None) -> dict[str, t.Any]:
+    """Where and as whom the image that a root file system was made of wants to run."""
+    if not rootfs or not rootfs.startswith("/") or "\0" in rootfs:
+        return {}
+    manifest = read_manifest(rootfs.rstrip("/"))
+    return {key: manifest[key] for key in ("cwd", "uid", "gid") if key in manifest}
 
 
 class Files:
@@ -43,6 +52,9 @@ class Files:
         typed = {key: value for key, value in options.items() if key not in CONFIG}
         path, text = options.get("config_file"), options.get("lxc_config")
         if path is None and text is None:
+            if stored is None:  # what an image says is a default of a new definition
+                typed = {**_of_image(typed.get("rootfs")),
+                         **{key: value for key, value in typed.items() if value is not None}}
             return make_definition(name, typed, stored), []
         found, warnings = to_options(self._configuration(path, text), name, typed.get("rootfs"))
         given = {key: value for key, value in typed.items() if value is not None}

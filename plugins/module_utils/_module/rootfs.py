@@ -67,6 +67,13 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "cache_days": {"type": "float", "default": 7},
         "timeout": {"type": "float", "default": 1800},
     }},
+    "image": {"type": "dict", "options": {
+        "src": {"type": "str", "required": True},
+        "method": {"type": "str", "choices": list(METHODS), "default": "overlay"},
+        "tls_verify": {"type": "bool", "default": True},
+        "authfile": {"type": "path"},
+        "timeout": {"type": "float", "default": 1800},
+    }},
     "clone": {"type": "dict", "options": {
         "src": {"type": "str"},
         "container": {"type": "str"},

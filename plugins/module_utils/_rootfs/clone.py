@@ -121,7 +121,7 @@ def needs_split(origin: Origin) -> bool:
 def inherited(manifest: Manifest | None) -> Manifest:
     """What a clone's manifest has from its origin's: how a container is run on it."""
     return {key: value for key, value in (manifest or {}).items()
-            if key in ("mounts", "command", "environment", "cwd", "user", "stop_signal")}
+            if key in ("mounts", "command", "environment", "cwd", "uid", "gid")}
 
 
 def live_clones(path: str, manifest: Manifest | None) -> list[str]:

@@ -11,7 +11,7 @@ import typing as t
 
 from .._kernel.errors import LxcError
 from .._kernel.mounts import read_mountinfo
-from . import cache, clone, debootstrap
+from . import cache, clone, debootstrap, image
 from .host_tree import Tree, host_tree, observe_host
 from .manifest import Manifest, read_manifest
 from .places import building_path, clones, leaving_path, log_path, users
@@ -37,6 +37,7 @@ class RootfsState:
     program: str = ""  # that makes it
     cached: Manifest | None = None  # of what the cache has of it
     origin: clone.Origin | None = None  # what clone: names
+    image: image.Image | None = None  # what image: names
     users: list[str] = dataclasses.field(default_factory=list)  # containers defined on it
     clones: list[str] = dataclasses.field(default_factory=list)  # overlays that it is a layer of
     mounted: list[str] = dataclasses.field(default_factory=list)  # at or below it
@@ -68,6 +69,8 @@ def observe(spec: RootfsSpec, absent: bool = False,
         state.recipe = debootstrap.decide(spec.debootstrap, host)
         state.program = host.programs[state.recipe.tool]
         state.cached = cache.usable(state.recipe.name, spec.debootstrap.cache_days)
+    if spec.image is not None and not absent and not there:
+        state.image = image.observe_image(spec.image)
     if spec.clone is not None and not absent and not there:
         state.origin = clone.observe_origin(spec.clone, state_of)
     if spec.host is not None and not absent:
@@ -123,8 +126,8 @@ def facts(path: str, manifest: Manifest | None) -> dict[str, t.Any]:
     """The tree as the user sees it: the result, and both sides of the diff."""
     if manifest is None:
         return {"path": path, "state": "absent"}
-    shown: dict[str, t.Any] = {key: manifest[key] for key in ("kind", "mounts", "command", "source")
-                               if key in manifest}
+    shown: dict[str, t.Any] = {key: manifest[key] for key in (
+        "kind", "mounts", "command", "environment", "cwd", "source") if key in manifest}
     return {"path": path, "state": "present", **shown}
 
 

@@ -9,7 +9,9 @@ import typing as t
 
 from .._kernel.errors import LxcError
 from .builds import CopyTree, plan_bootstrap
+from .cache import entry_path
 from .clone import check_origin, inherited, needs_split
+from .image_builds import FillImage, Inherit
 from .layers import CopyLayers, Split, StackLayer
 from .manifest import VERSION, Manifest
 from .operations import (
@@ -34,6 +36,7 @@ if t.TYPE_CHECKING:
     from .clone import CloneSpec, Origin
     from .debootstrap import DebootstrapSpec
     from .host_tree import Entry
+    from .image import Image, ImageSpec
     from .observe import RootfsState
     from .spec import RootfsSpec
 
@@ -61,6 +64,9 @@ def plan_present(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
     if spec.debootstrap is not None:
         _check_packages(spec.path, spec.debootstrap, state.manifest)
         return operations
+    if spec.image is not None:
+        _check_image(spec.path, spec.image, state.manifest)
+        return operations
     if spec.clone is not None:
         _check_clone(spec.path, spec.clone, state.manifest)
         return operations
@@ -81,9 +87,20 @@ def _plan_new(spec: RootfsSpec, state: RootfsState) -> tuple[list[Operation], li
     if spec.debootstrap is not None and state.recipe is not None:
         return plan_bootstrap(spec.path, state.recipe, state.program, spec.debootstrap.cache_days,
                               spec.debootstrap.timeout, state.cached)
+    if spec.image is not None and state.image is not None:
+        return _plan_image(spec.path, spec.image, state.image)
     if spec.clone is not None and state.origin is not None:
         return _plan_clone(spec.path, spec.clone, state.origin)
     return [], _plan_entries(spec, state)
+
+
+def _plan_image(path: str, spec: ImageSpec, image: Image
+                ) -> tuple[list[Operation], list[Operation]]:
+    entry = entry_path(image.name)
+    fill: list[Operation] = [] if image.cached else [FillImage(entry, spec, image)]
+    shown: Operation = (StackLayer(path, entry) if spec.method == "overlay"
+                        else CopyTree(path, entry, True if spec.method == "reflink" else None))
+    return fill, [shown, Inherit(path, entry)]
 
 
 def _plan_clone(path: str, spec: CloneSpec, origin: Origin
@@ -145,6 +162,9 @@ def make_manifest(spec: RootfsSpec, state: RootfsState) -> Manifest:
             manifest["command"] = spec.host.command
     if state.recipe is not None:
         manifest["source"] = state.recipe.source()
+    if spec.image is not None and state.image is not None:
+        manifest.update(state.image.manifest())
+        manifest["source"] = {"src": spec.image.src, "digest": state.image.digest}
     if spec.clone is not None:
         if state.origin is not None:
             manifest.update(inherited(state.origin.manifest))
@@ -191,6 +211,19 @@ def _check_archive(spec: RootfsSpec, manifest: Manifest) -> None:
                        detail="it was made of another archive, sha256:%s" % made_of,
                        hint="What the container has written would be lost. Remove it first with "
                             "'state: absent', or choose another path.")
+
+
+def _check_image(path: str, spec: ImageSpec, manifest: Manifest) -> None:
+    """A tag that has moved since then is no difference; another digest that is named is."""
+    made_of = manifest.get("source", {})
+    digest = spec.src.partition("@")[2]
+    if digest and digest == made_of.get("digest"):
+        return
+    if digest or spec.src != made_of.get("src"):
+        raise LxcError("make root file system", path, detail="it was made of %s (%s)" % (
+            made_of.get("src"), made_of.get("digest")),
+            hint="What the container has written would be lost. Remove it first with "
+                 "'state: absent', or choose another path.")
 
 
 def _check_clone(path: str, spec: CloneSpec, manifest: Manifest) -> None:

@@ -11,8 +11,10 @@ from .._kernel.errors import LxcError
 from .accounts import Account, check_account, check_unique, make_key_lines
 from .clone import CloneSpec
 from .debootstrap import DebootstrapSpec, make_debootstrap
+from .image import ImageSpec, make_image
 
-KINDS = ("host", "debootstrap", "archive", "clone")  # options that say what a tree is made of
+# Options that say what a tree is made of.
+KINDS = ("host", "debootstrap", "archive", "clone", "image")
 KEY_TYPES = ("ed25519", "ecdsa", "rsa")
 DEFAULT_COMMAND = ["/usr/sbin/sshd", "-D", "-e"]
 # What a program of /usr can't do without; each is left out where the host does not have it.
@@ -61,6 +63,7 @@ class RootfsSpec(t.NamedTuple):
     archive: ArchiveSpec | None = None
     debootstrap: DebootstrapSpec | None = None
     clone: CloneSpec | None = None
+    image: ImageSpec | None = None
 
     @property
     def kind(self) -> str:
@@ -77,14 +80,15 @@ def make_spec(options: dict[str, t.Any]) -> RootfsSpec:
     if path.count("/") < 2:
         raise LxcError(_DOING, "path", detail="%s is a folder of the host itself" % path,
                        hint="The usual place is /var/lib/fleet-lxc/rootfs/<name>.")
-    host, archive, packages, clone = (options.get(key) for key in (
-        "host", "archive", "debootstrap", "clone"))
+    host, archive, packages, clone, image = (options.get(key) for key in (
+        "host", "archive", "debootstrap", "clone", "image"))
     return RootfsSpec(path, None if host is None else _make_host(host, path),
                       None if archive is None else _make_archive(archive),
                       None if packages is None else make_debootstrap(packages),
                       None if clone is None else CloneSpec(
                           check_path(clone["src"], "clone.src"),
-                          clone.get("method") or CloneSpec("").method))
+                          clone.get("method") or CloneSpec("").method),
+                      None if image is None else make_image(image))
 
 
 def check_path(path: str, option: str) -> str:
