@@ -170,6 +170,8 @@ def plain(dump: Dump) -> Dump:
         found["lxc.sysctl"] = "\n".join(sorted(
             " ".join(line.split()) for line in found["lxc.sysctl"].split("\n")))
     for key in found:
+        if key.startswith("lxc.namespace.share."):
+            found[key] = found[key].replace("//", "/")
         if key.startswith("lxc.hook."):
             found[key] = "\n".join(line.strip() for line in found[key].split("\n"))
     if "lxc.tty.dir" in found:
@@ -203,5 +205,7 @@ def _mount(line: str) -> str:
 
 def _size(value: str) -> str:
     value = " ".join(value.split())
+    if value in ("max", "-1"):
+        return "max"
     shift = {"k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}.get(value[-1:].lower(), 0)
     return str(int(value[:-1]) << shift) if shift and value[:-1].isdecimal() else value

@@ -227,6 +227,7 @@ def test_files_on_disk(tmp_path: t.Any) -> None:
     ("lxc.mount.entry = /srv srv ext4 ro 0 0", "'ext4'"),
     ("lxc.mount.entry = /srv srv none bind,relative 0 0", "relative"),
     ("lxc.mount.entry = srv srv none bind 0 0", "not absolute"),
+    ("lxc.mount.entry = /srv srv none bind,create=dir,create=file 0 0", "twice"),
     ("lxc.rootfs = /srv/a\nlxc.mount.entry = /srv /srv/ab none bind 0 0", "not in the root file"),
     ("lxc.mount.entry = /a a none bind 0 0\nlxc.mount.entry = /b a/ none bind 0 0",
      "conf:2: lxc.mount.entry: /a is a target already: lxc.mount.entry (/etc/lxc/web.conf:1)"),

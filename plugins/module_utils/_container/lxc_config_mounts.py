@@ -48,6 +48,8 @@ def _read_entry(setting: Setting, reading: Reading) -> dict[str, Any]:
         "type": "bind" if bind else kind, "read_only": "ro" in words,
         "optional": "optional" in words, "options": []}
     for word in words:
+        if word.startswith("create=") and "create" in mount:
+            raise problem(setting, "create is said twice", "Keep one of the two.")
         if word.startswith("create="):
             mount["create"] = word[len("create="):]
         elif word == "relative":
