@@ -238,6 +238,99 @@ containers:
         or has no such group.
       type: int
       returned: always
+    usage:
+      description: What it uses, by its control groups. Null where it does not run. What the host
+        does not count for it is null as well; control groups of version 1 count block devices only
+        for a container with a C(blkio) value in its definition.
+      type: dict
+      returned: always
+      contains:
+        cpu:
+          description: Processor time in seconds.
+          type: dict
+          returned: always
+          contains:
+              total:
+                description: All of it.
+                type: float
+                returned: always
+              user:
+                description: In programs.
+                type: float
+                returned: always
+              system:
+                description: In the kernel.
+                type: float
+                returned: always
+              throttled:
+                description: How long it was held back by its limit.
+                type: float
+                returned: always
+              throttled_periods:
+                description: How often.
+                type: int
+                returned: always
+        memory:
+          description: Bytes.
+          type: dict
+          returned: always
+          contains:
+              current:
+                description: What is accounted to it.
+                type: int
+                returned: always
+              peak:
+                description: The most of it so far.
+                type: int
+                returned: always
+              limit:
+                description: Its limit, null for none.
+                type: int
+                returned: always
+              swap:
+                description: What of it is swapped out.
+                type: int
+                returned: always
+              anonymous:
+                description: What its programs have allocated.
+                type: int
+                returned: always
+              file:
+                description: What is cached of files.
+                type: int
+                returned: always
+              kernel:
+                description: What the kernel has allocated for it.
+                type: int
+                returned: always
+              oom_kills:
+                description: How many of its processes the kernel killed for want of memory.
+                type: int
+                returned: always
+        pids:
+          description: Processes and threads.
+          type: dict
+          returned: always
+          contains:
+              current:
+                description: How many there are.
+                type: int
+                returned: always
+              limit:
+                description: How many there may be, null for no limit.
+                type: int
+                returned: always
+        io:
+          description: C(read_bytes), C(write_bytes), C(reads) and C(writes) since its start, and
+            the same for each of C(devices) by its numbers.
+          type: dict
+          returned: always
+        pressure:
+          description: For C(cpu), C(memory) and C(io) how long C(some) or the C(full) set of its
+            tasks had to wait, in percent of the last 10, 60 and 300 seconds, and C(total) in
+            seconds.
+          type: dict
+          returned: always
     log:
       description: The file of the host that has what its console showed, once it showed anything.
       type: str
@@ -277,6 +370,16 @@ containers:
           started: 1767225600.25
           memory: 7340032
       memory: 2097152
+      usage:
+        cpu: {total: 0.021, user: 0.008, system: 0.013, throttled: 0.0, throttled_periods: 0}
+        memory: {current: 2097152, peak: 2203648, limit: 268435456, swap: 0, anonymous: 1204224,
+                 file: 0, kernel: 405504, oom_kills: 0}
+        pids: {current: 1, limit: 200}
+        io: null
+        pressure:
+          cpu: {some: {avg10: 0.0, avg60: 0.0, avg300: 0.0, total: 0.002}}
+          memory: null
+          io: null
       log: /var/lib/fleet-lxc/containers/web1/console.log
 """
 

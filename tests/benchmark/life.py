@@ -6,8 +6,11 @@ beside LXC's tool, which takes one container at a time, in a loop of the shell."
 from __future__ import annotations
 
 import functools
+import importlib
+import itertools
 import statistics
 import time
+import types
 import typing as t
 
 import ours
@@ -47,6 +50,35 @@ def info(load: workload.Workload, count: int, rounds: int) -> list[Row]:
         mine = _running(load, ours.Ours(load), names, rounds, {"info": _look(names)})
     return [Row("info", mine.get("info"), theirs["lxc-ls -f"], "lxc-ls -f", "ms"),
             Row("info-loop", mine.get("info"), theirs["lxc-info"], "loop of lxc-info", "ms")]
+
+
+def cgroup_set(load: workload.Workload, count: int, rounds: int) -> list[Row]:
+    """Each step sets another value, in what runs only, as lxc-cgroup does."""
+    names = workload.names(count)
+    peer = Lxc(load)
+    values = itertools.cycle(("64M", "65M"))
+
+    def theirs_once() -> float:
+        return shell_loop('lxc-cgroup -P %s -n "$n" memory.limit_in_bytes %s' % (
+            peer.path, next(values)), names)
+
+    def ours_once() -> float:
+        params = {"name": names, "settings": {"memory.max": next(values)}, "priority": None,
+                  "devices_allow": None, "devices_deny": None, "read": None, "scope": "running"}
+        began = time.perf_counter()
+        done = module.handle(types.SimpleNamespace(params=params, check_mode=False,
+                                                   diff_mode=False, warn=print))
+        seconds = time.perf_counter() - began
+        if "failed" in done or not all(item["changed"] for item in done["containers"]):
+            raise BenchError("fleet.lxc: %s" % done.get("msg", "nothing was changed"))
+        return seconds
+
+    theirs = _running(load, peer, names, rounds, {"set": theirs_once})
+    mine: dict[str, float] = {}
+    if not ours.missing():
+        module = importlib.import_module(ours.PACKAGE.replace("_container.", "_module.cgroup"))
+        mine = _running(load, ours.Ours(load), names, rounds, {"set": ours_once})
+    return [Row("cgroup-set", mine.get("set"), theirs["set"], "loop of lxc-cgroup", "ms")]
 
 
 def stop(load: workload.Workload, count: int, rounds: int) -> list[Row]:

@@ -22,6 +22,7 @@ OURS = "fleet.lxc"
 TARGETS = {"start": 0.5, "start-veth": 0.7, "start-parallel": 1.0, "monitor-pss": 1.0,
            "unchanged-task": 2.0, "create-start-task": 0.1, "scale": 1.3,
            "freeze": 1.0, "thaw": 1.0, "stop": 1.0, "info": 1.0, "info-loop": 1.0,
+           "cgroup-set": 1.0,
            "attach": 1.0, "attach-command": 1.0, "attach-nsenter": 1.5,
            "attach-nsenter-command": 1.5, "takeover-lost": 0.1}
 _STARTS: dict[str, t.Callable[[workload.Workload], Contender]] = {
@@ -33,7 +34,7 @@ _STARTS: dict[str, t.Callable[[workload.Workload], Contender]] = {
     "start-nspawn": lambda load: Sandbox(load, "systemd-nspawn"),
 }
 _ALONE = ("start-veth", "start-privileged", "monitor-pss", "unchanged-task", "create-start-task",
-          "scale", "freeze", "stop", "info", "attach", "takeover-lost")
+          "scale", "freeze", "stop", "cgroup-set", "info", "attach", "takeover-lost")
 NAMES = (*_STARTS, *_ALONE)
 
 
@@ -57,6 +58,7 @@ def measure(load: workload.Workload, wanted: t.Collection[str], count: int, roun
         "scale": lambda: _scale(load, count // 2, 5 * count, rounds),
         "freeze": lambda: life.freeze(load, count, rounds),
         "stop": lambda: life.stop(load, count, rounds),
+        "cgroup-set": lambda: life.cgroup_set(load, count, rounds),
         "info": lambda: life.info(load, count, rounds),
         "takeover-lost": lambda: takeover.lost(2 * rounds),
     }

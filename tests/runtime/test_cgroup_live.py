@@ -16,6 +16,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     lifecycle,
     observe,
     store,
+    usage,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._module import cgroup
@@ -182,3 +183,19 @@ def test_a_limit_with_the_one_of_memory_and_swap(box: Sandbox) -> None:
         assert memory(name) == on_disk(name, "memory.memsw.limit_in_bytes")
     result = task(name, settings={"memory.limit_in_bytes": "1G"}, scope="running")
     assert "raise that as well" in result["msg"]
+
+
+def test_what_it_uses_is_counted(box: Sandbox) -> None:
+    box.launch("usage", "busybox dd if=/dev/zero of=/dev/shm/x bs=1M count=8 2> /dev/null;"
+                        " i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done; "
+                        "busybox sleep 100000; :", cgroup={"memory.max": "64M", "pids.max": 20})
+    name = box.names[0]
+    wait_until(lambda: console(name) == "done\n")
+    used = usage.usage(observe.status(name)["recorded"])
+    assert used["cpu"]["total"] > 0 and used["cpu"]["user"] + used["cpu"]["system"] > 0
+    assert 8 << 20 <= used["memory"]["current"] <= used["memory"]["peak"] <= 64 << 20
+    assert used["memory"]["limit"] == 64 << 20 and used["memory"]["oom_kills"] == 0
+    assert used["pids"]["limit"] == 20 and used["pids"]["current"] in (1, 2)
+    if os.path.exists("/proc/pressure") and any(
+            os.path.exists(folder + "/cpu.pressure") for folder in left_in_cgroups(name)):
+        assert used["pressure"]["cpu"]["some"]["total"] >= 0

@@ -11,7 +11,8 @@ import typing as t
 from .._container import observe, store
 from .._container.lxc_config_write import lxc_config, options_of
 from .._container.process_list import ProcessList
-from .._kernel import cgroup_tree, processes
+from .._container.usage import usage
+from .._kernel import processes
 from .._kernel.errors import LxcError
 from .._kernel.netlink_links import Links
 from .selection import failure, select, warn_of_unmatched
@@ -20,7 +21,6 @@ if t.TYPE_CHECKING:
     from .runner import Request
 
 ARGUMENT_SPEC: dict[str, t.Any] = {"name": {"type": "list", "elements": "str"}}
-_MEMORY = ("memory.current", "memory.usage_in_bytes")  # of v2, of v1
 
 
 def handle(request: Request) -> dict[str, t.Any]:
@@ -57,6 +57,7 @@ def _facts(name: str, definition: dict[str, t.Any], status: dict[str, t.Any],
     # What is recorded of the last run outlives it.
     running = recorded if status["pid"] else {}
     started = running.get("started")
+    used = usage(running) if running else None
     return {
         "name": name, "state": status["state"], "pid": status["pid"],
         "monitor_pid": status["monitor_pid"], "rootfs": definition["rootfs"],
@@ -66,16 +67,8 @@ def _facts(name: str, definition: dict[str, t.Any], status: dict[str, t.Any],
         "uptime": None if started is None else round(max(0.0, time.time() - started), 3),
         "cgroups": running.get("cgroups") or [], "links": running.get("links") or [],
         "processes": listed.of(running, definition["rootfs"]) if running else [],
-        "memory": _memory(running), "log": store.folder(name) + "/console.log"}
-
-
-def _memory(running: dict[str, t.Any]) -> int | None:
-    for path in running.get("cgroups") or []:
-        for name in _MEMORY:
-            value = cgroup_tree.read("%s/%s" % (path, name))
-            if value:
-                return int(value)
-    return None
+        "memory": (used["memory"] or {}).get("current") if used else None, "usage": used,
+        "log": store.folder(name) + "/console.log"}
 
 
 def _addresses(status: dict[str, t.Any]) -> list[dict[str, str]]:
