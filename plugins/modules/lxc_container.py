@@ -466,8 +466,11 @@ options:
             V(stop), V(post-stop), V(clone) and V(destroy).
           - They get the variables of C(lxc.container.conf), like C(LXC_NAME) and
             C(LXC_ROOTFS_MOUNT). One that fails before the container runs fails the start.
-          - V(pre-start), V(start-host), V(stop), V(post-stop), V(clone) and V(destroy) run as root
-            of the host.
+          - V(pre-start), V(start-host), V(stop), V(post-stop) and V(destroy) run as root of the
+            host, V(pre-mount), V(mount) and V(autodev) on its files but in the container's
+            namespaces, and V(start) inside with the container's rights. Each may take a minute.
+          - V(stop) gets no namespaces of the container, since these are gone with it. V(clone) is
+            kept for whoever copies the container; nothing of this collection does.
         type: dict
       hook_version:
         description:
@@ -938,8 +941,11 @@ options:
         V(post-stop), V(clone) and V(destroy).
       - They get the variables of C(lxc.container.conf), like C(LXC_NAME) and C(LXC_ROOTFS_MOUNT).
         One that fails before the container runs fails the start.
-      - V(pre-start), V(start-host), V(stop), V(post-stop), V(clone) and V(destroy) run as root of
-        the host.
+      - V(pre-start), V(start-host), V(stop), V(post-stop) and V(destroy) run as root of the host,
+        V(pre-mount), V(mount) and V(autodev) on its files but in the container's namespaces, and
+        V(start) inside with the container's rights. Each may take a minute.
+      - V(stop) gets no namespaces of the container, since these are gone with it. V(clone) is kept
+        for whoever copies the container; nothing of this collection does.
     type: dict
   hook_version:
     description:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 from .._kernel import cgroup_tree, cgroups, freezers, mounts
@@ -78,23 +79,41 @@ def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None =
 def record(name: str, recorded: dict[str, Any], groups: list[str],
            exit_status: dict[str, int] | None, error: dict[str, Any] | None = None,
            kills: int = 0) -> LxcError | None:
-    """Do what is to do for its network, write down that a container is stopped, and say so.
+    """Run its hooks, do what is to do for its network, write down that it is stopped, and say so.
 
     :param groups: the control groups that could not be removed
     :param kills: what announce() has found
-    :returns: what could not be done for its network
+    :returns: what could not be done for its network, or which hook failed
     """
     fault.point("cleanup:removed")
     problem = None
+    if recorded.get("hooks") and recorded.get("state") != "STOPPED":
+        problem = _run_hooks(recorded["hooks"], exit_status)
     if not groups and network_is_kept(name):
         from . import network_end  # few containers need it
-        problem = network_end.finish(name)
+        problem = network_end.finish(name) or problem
     store.write_state(name, {
         **recorded, "state": "STOPPED", "init": None, "monitor": None, "cgroups": groups,
         "exit": exit_status, "error": error})
     if recorded.get("state") != "STOPPED":  # else some control groups had stayed
         events.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}),
                      **({"oom_kills": kills} if kills else {}))
+    return problem
+
+
+def _run_hooks(found: dict[str, Any], exit_status: dict[str, int] | None) -> LxcError | None:
+    """stop and post-stop, each though the other has failed: nothing is undone by them.
+
+    :returns: the first problem
+    """
+    from . import hooks  # few containers have one
+    rebooting = (exit_status or {}).get("signal") == signal.SIGHUP
+    problem = None
+    for kind in ("stop", "post-stop"):
+        try:
+            hooks.run(found, kind, {"LXC_TARGET": "reboot" if rebooting else "stop"})
+        except LxcError as error:
+            problem = problem or error
     return problem
 
 

@@ -23,7 +23,7 @@ import termios
 
 from .._kernel import capabilities, mounts, syscalls
 from .._kernel.errors import LxcError
-from . import clocks, fault, program, reaper
+from . import clocks, fault, hooks, program, reaper, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         step[:] = "make a time namespace for", plan["name"]
         clocks.enter(*plan["time_offsets"])
     root = _own_mounts(plan, step)
+    cover = os.open(store.RUN, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     stdio = [program.open_stdio(path, step) for path in plan.get("stdio") or ()]
     if plan["ids"]:
         step[:] = "become root of the user namespace of", plan["name"]
@@ -91,7 +92,13 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     if plan["loopback"]:
         step[:] = "bring up", "lo"
         _loopback_up()
+    if any(kind in hooks.INSIDE for kind in plan["hooks"].get("commands") or ()):
+        step[:] = "show the root file system to hooks of", plan["name"]
+        _show_to_hooks(plan["run"] + "/rootfs", root, cover)
+    hooks.run(plan["hooks"], "pre-mount")
     console = _build(plan, root, link, step)
+    hooks.run(plan["hooks"], "mount")
+    hooks.run(plan["hooks"], "autodev")
     fault.point("init:mounted")
     step[:] = "enter", "the root file system"
     program.forget_imports()
@@ -102,6 +109,10 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     if plan["hostname"] is not None:
         step[:] = "set the hostname", plan["hostname"]
         syscalls.sethostname(plan["hostname"])
+    if "start-host" in (plan["hooks"].get("commands") or ()):
+        link.send(b"start-host")
+        if link.recv(16) != b"go":
+            os._exit(127)
     if plan["rlimits"]:
         link.send(b"limits")
         if link.recv(16) != b"go":
@@ -116,6 +127,9 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     step[:] = "change into the folder", plan["cwd"]
     os.chdir(plan["cwd"])
     os.getcwd()  # ENOENT where it is outside of the root (CVE-2024-21626)
+    # As root, with the rights that the container has.
+    hooks.run(plan["hooks"], "start", {"LXC_ROOTFS_MOUNT": "/"}, lambda: _give_up_rights(
+        {**plan, "uid": 0, "gid": 0, "groups": []}, step))
     path = program.find(plan["argv"][0], plan["environment"].get("PATH", ""))
     syscalls.close_range(3, cloexec=True)
     program.default_signals()
@@ -176,6 +190,20 @@ def _own_mounts(plan: dict[str, Any], step: list[str]) -> int:
     syscalls.move_mount(root, target)
     os.close(target)
     return root
+
+
+def _show_to_hooks(stage: str, root: int, cover: int) -> None:
+    """Move it where root of the container, which is nobody on the host, can reach it by a path.
+
+    :param cover: a folder above the stage that lets nobody but the host's root through
+    """
+    tree = mounts.new("tmpfs", ["mode=0755"])
+    below = stage[len(store.RUN) + 1:]
+    mounts.make_target(tree, below, "dir")
+    target = mounts.open_in_root(tree, below)
+    mounts.attach(tree, cover)
+    syscalls.move_mount(root, target)
+    os.close(target)
 
 
 def _build(plan: dict[str, Any], root: int, link: _socket.socket, step: list[str]) -> int:

@@ -16,7 +16,7 @@ import time
 
 from .._kernel import cgroup_tree, freezers, processes
 from .._kernel.errors import LxcError
-from . import cleanup, events, fault, host, host_links, launch, plan, store
+from . import cleanup, events, fault, hooks, host, host_links, launch, plan, store
 from .operation import TIMEOUT, locked, reconcile, settle
 from .signals import signal_name
 
@@ -91,7 +91,8 @@ def _prepare_start(name: str, facts: host.Host, once: dict[str, Any]) -> dict[st
     store.write_json(store.run_folder(name) + "/plan.json", made)
     store.write_state(name, {
         "version": 1, "name": name, "state": "STARTING", "init": None, "monitor": None,
-        "cgroups": made["cgroups"]["all"], "links": made["links"], "exit": None, "error": None})
+        "cgroups": made["cgroups"]["all"], "links": made["links"], "exit": None, "error": None,
+        "hooks": made["hooks"]})
     events.event(name, "STARTING")
     return made
 
@@ -249,6 +250,7 @@ def destroy(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
                     problem = cleanup.finish(name, status["recorded"], None)
                     if problem:
                         raise problem
+                _run_destroy_hooks(name)
                 _remove_folders(name)
                 outcomes[name] = {"changed": there}
             except LxcError as error:
@@ -260,6 +262,16 @@ def destroy(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
     outcomes = {**locked([n for n in names if n not in failed], run), **failed}
     cleanup.remove_empty_tree()
     return outcomes
+
+
+def _run_destroy_hooks(name: str) -> None:
+    try:
+        definition = store.read_definition(name)
+    except LxcError:
+        return  # a damaged one goes all the same
+    if definition is not None and (definition.get("hooks") or {}).get("destroy"):
+        hooks.run(hooks.facts(definition, store.folder(name) + "/definition.json",
+                              definition["rootfs"], store.folder(name) + "/console.log"), "destroy")
 
 
 def _remove_folders(name: str) -> None:

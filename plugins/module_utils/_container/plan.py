@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .._kernel import capabilities, device_filter, idmaps, seccomp
 from .._kernel.errors import LxcError
-from . import cgroup_values, clocks, defaults, namespaces, network_plan, store, system
+from . import cgroup_values, clocks, defaults, hooks, namespaces, network_plan, store, system
 from .cleanup import MONITORS, TREE
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -24,7 +24,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
 # Options that can be written down already, with the value that this runtime honours.
-_NOT_YET: dict[str, Any] = {"hooks": {}, "mount_fstab": None, "apparmor_profile": None,
+_NOT_YET: dict[str, Any] = {"mount_fstab": None, "apparmor_profile": None,
                             "selinux_context": None}
 _KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
 _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
@@ -98,6 +98,8 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "cwd": definition["cwd"], "uid": definition["uid"], "gid": definition["gid"],
         "groups": definition["init_groups"], "init": definition["init"],
     }
+    plan["hooks"] = hooks.facts(definition, store.folder(name) + "/definition.json",
+                                plan["run"] + "/rootfs", plan["log"])
     plan["links"] = [n["host_name"] for n in plan["networks"] if n["type"] == "veth"]
     return plan
 

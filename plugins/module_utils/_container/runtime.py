@@ -27,12 +27,13 @@ FILES = {
         "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
         "netlink_links", "netlink_socket", "processes", "seccomp", "syscalls"),
     "_container": (
-        "__init__", "attach", "attach_command", "cgroup_throttle", "cgroup_values", "cleanup",
-        "clocks", "defaults", "entry", "event_stream", "events", "exchange", "fault", "freezer",
-        "host", "host_links", "init", "launch", "launcher", "lifecycle", "monitor", "namespaces",
-        "network", "network_end", "network_links", "network_plan", "network_scripts", "observe",
-        "operation", "overlay", "plan", "process_list", "program", "reaper", "runtime", "signals",
-        "starter", "store", "system", "target", "users", "wait"),
+        "__init__", "attach", "attach_command", "cgroup_throttle", "cgroup_values",
+        "cleanup", "clocks", "defaults", "entry", "event_stream", "events", "exchange",
+        "fault", "freezer", "hooks", "host", "host_links", "init", "launch", "launcher",
+        "lifecycle", "monitor", "namespaces", "network", "network_end", "network_links",
+        "network_plan", "network_scripts", "observe", "operation", "overlay", "plan",
+        "process_list", "program", "reaper", "runtime", "signals", "starter", "store",
+        "system", "target", "users", "wait"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".

@@ -20,7 +20,7 @@ import time
 
 from .._kernel import cgroup_tree, idmaps, mounts, processes, syscalls
 from .._kernel.errors import LxcError
-from . import events, fault, init, namespaces, network, overlay, store
+from . import events, fault, hooks, init, namespaces, network, overlay, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
                 "init": processes.identity(made.pid), "monitor": monitor,
                 "cgroups": plan["cgroups"]["all"], "links": plan["links"], "exit": None,
                 "error": None, "started": time.time(), "namespaces": plan["namespaces"],
-                "ids": plan["ids"]})
+                "ids": plan["ids"], "hooks": plan["hooks"]})
             events.event(name, "RUNNING", pid=made.pid)
             fault.point("starter:recorded")
             fds.extend(made.fds)
@@ -106,6 +106,7 @@ def _own_mount_namespace() -> None:
 
 def _start(plan: dict[str, Any], made: _Made, network_worker: _socket.socket,
            locks: list[int]) -> None:
+    hooks.run(plan["hooks"], "pre-start")
     _make_cgroups(plan["cgroups"])
     fault.point("starter:cgroups")
     made.link, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
@@ -286,6 +287,9 @@ def _let_go(plan: dict[str, Any], made: _Made) -> None:
             made.fds.extend(fds)
         if data[:1] == b"E":
             raise LxcError.from_dict(json.loads(data[1:]))
+        if data == b"start-host":
+            hooks.run(plan["hooks"], "start-host")
+            link.send(b"go")
         if data == b"limits":
             _set_limits(made.pid, plan["rlimits"])
             link.send(b"go")

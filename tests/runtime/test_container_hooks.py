@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hooks: when they run, where, as whom, what they are told, and what comes of one that fails."""
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._container import lifecycle, observe
+from container_sandbox import Sandbox, console, sandbox, wait_until
+
+box = pytest.fixture(sandbox)
+HOST = ("pre-start", "start-host", "stop", "post-stop", "destroy")
+ALL = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop",
+       "destroy")
+
+
+@pytest.fixture
+def hook(box: Sandbox) -> pathlib.Path:
+    """A program that writes down its arguments, variables and namespaces, wherever it runs."""
+    box.folder.chmod(0o755)
+    log = box.folder / "log"
+    log.touch()
+    log.chmod(0o666)
+    program = box.folder / "hook"
+    program.write_text("""#!/bin/sh
+echo "$LXC_HOOK_TYPE|$*|$LXC_NAME|$LXC_HOOK_VERSION|$LXC_TARGET|$(readlink /proc/self/ns/pid)" >> %s
+""" % log)
+    program.chmod(0o755)
+    return program
+
+
+def lines(box: Sandbox) -> list[list[str]]:
+    return [line.split("|") for line in (box.folder / "log").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("privileged", [False, True])
+def test_all_run_in_order(box: Sandbox, hook: pathlib.Path, privileged: bool) -> None:
+    kinds = [kind for kind in ALL if kind != "start"]  # the only one inside, tested below
+    name = box.define("hook", hooks={kind: [str(hook)] for kind in kinds}, privileged=privileged)
+    pid = box.start(name)["pid"]
+    inside = os.readlink("/proc/%d/ns/pid" % pid)
+    lifecycle.stop([name], kill=True)
+    box.ended(name)
+    lifecycle.destroy([name])
+    said = lines(box)
+    assert [line[0] for line in said] == kinds
+    for kind, words, whose, version, target, namespace in said:
+        assert (words, whose, version) == ("%s lxc %s" % (name, kind), name, "0")
+        assert (namespace == os.readlink("/proc/self/ns/pid")) is (kind in HOST)
+        assert (namespace == inside) is (kind not in HOST)
+        assert target == ("stop" if kind in ("stop", "post-stop") else "")
+
+
+@pytest.mark.parametrize("privileged", [False, True])
+def test_what_a_mount_hook_mounts_is_there(box: Sandbox, privileged: bool) -> None:
+    pid = box.launch("mount", privileged=privileged, hooks={
+        "mount": ["mount -t tmpfs hook $LXC_ROOTFS_MOUNT/mnt; echo x > $LXC_ROOTFS_MOUNT/mnt/made;"
+                  " :"],
+        "autodev": ["ln -s null $LXC_ROOTFS_MOUNT/dev/made; :"]})
+    top = "/proc/%d/root" % pid
+    assert pathlib.Path(top + "/mnt/made").read_text() == "x\n"
+    assert os.readlink(top + "/dev/made") == "null"
+    assert "hook" not in pathlib.Path("/proc/self/mountinfo").read_text()
+
+
+def test_a_start_hook_runs_inside_with_the_containers_rights(box: Sandbox) -> None:
+    script = box.rootfs / "bin/hook"
+    script.write_text("#!/bin/sh\nbusybox grep CapBnd /proc/self/status; echo $LXC_HOOK_TYPE$#\n")
+    script.chmod(0o755)
+    name = box.define("start", "busybox grep CapBnd /proc/self/status; exec busybox sleep 1000",
+                      hooks={"start": ["/bin/hook > /tmp/said"]}, hook_version=1, uid=5)
+    box.start(name)
+    wait_until(lambda: "CapBnd" in console(name))
+    said = (box.rootfs / "tmp/said").read_text().splitlines()
+    assert said[0] == console(name).splitlines()[0] and said[1] == "start0"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL[:6]])
+def test_one_that_fails_fails_the_start(box: Sandbox, kind: str) -> None:
+    error = box.refused("bad", hooks={kind: ["echo what happened >&2; exit 3; :"]},
+                        mounts=[{"source": "/usr", "target": "/usr", "read_only": True}])
+    assert "run the %s hook" % kind in str(error) and "status 3" in str(error)
+    assert "what happened" in error.hint
+
+
+def test_after_a_reboot_it_is_told(box: Sandbox, hook: pathlib.Path) -> None:
+    name = box.define("again", "busybox test -e /tmp/again && exec busybox sleep 1000; "
+                      "echo 1 > /tmp/again; exec busybox reboot -f",
+                      hooks={"post-stop": str(hook)}, hook_version=1)
+    box.start(name)
+    wait_until(lambda: lines(box))
+    assert lines(box)[0][:5] == ["post-stop", "", name, "1", "reboot"]
+    wait_until(lambda: observe.status(name)["state"] == "RUNNING")
+
+
+def test_an_unknown_variable_is_not_the_hosts(box: Sandbox, monkeypatch: t.Any) -> None:
+    monkeypatch.setenv("SECRET", "of the task")
+    box.launch("env", hooks={"pre-start": ["env > %s/log; :" % box.folder]})
+    assert "SECRET" not in (box.folder / "log").read_text()
