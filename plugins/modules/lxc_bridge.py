@@ -107,6 +107,30 @@ options:
         policy is to drop.
     type: str
     choices: ['true', 'false', 'auto']
+  forwards:
+    description:
+      - Ports of this host that lead to a container, from outside and from the host itself. The
+        list is exact; left out, the forwards stay. They are part of the table of O(nat), which
+        has to be on.
+    type: list
+    elements: dict
+    suboptions:
+      protocol:
+        description: The transport protocol.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
+      port:
+        description: The host's port.
+        type: int
+        required: true
+      address:
+        description: The container's address, IPv4 or IPv6.
+        type: str
+        required: true
+      to_port:
+        description: The container's port. Left out, it is O(forwards[].port).
+        type: int
   takeover:
     description:
       - A NIC whose place the bridge takes, so that containers are on its network. The bridge gets
@@ -174,6 +198,15 @@ EXAMPLES = r"""
     addresses:
       - 10.0.3.1/24
     nat: auto
+
+- name: A web server in a container, reached on port 8080 of this host
+  fleet.lxc.lxc_bridge:
+    name: lxcbr0
+    nat: auto
+    forwards:
+      - port: 8080
+        address: 10.0.3.5
+        to_port: 80
 
 - name: A bridge with both families, and a second link as its port
   fleet.lxc.lxc_bridge:
@@ -280,6 +313,11 @@ bridge:
       type: list
       elements: str
       returned: always
+    forwards:
+      description: The forwarded ports, as the option O(forwards) writes them.
+      type: list
+      elements: dict
+      returned: always
     forwarding:
       description: Whether the host forwards, by family.
       type: dict
@@ -301,6 +339,7 @@ bridge:
     takeover: null
     nat: true
     nat_networks: [10.0.3.0/24]
+    forwards: []
     forwarding: {ipv4: true, ipv6: false}
 operations:
   description: The steps that were run, or would be, in order.

@@ -19,14 +19,18 @@ from ansible_collections.fleet.lxc.plugins.module_utils._bridge.plan import (
 from ansible_collections.fleet.lxc.plugins.module_utils._bridge.spec import make_spec
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
-from ansible_collections.fleet.lxc.plugins.module_utils._kernel.nftables import Nftables
-from network_sandbox import new_namespace, new_sandbox, udp
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.nftables import (
+    Forward,
+    Nftables,
+)
+from network_sandbox import here, new_namespace, new_sandbox, udp
 
 sandbox = pytest.fixture(new_sandbox)
 pytestmark = pytest.mark.usefixtures("sandbox")
 
 EVERYTHING = {
     "addresses": ["10.0.3.1/24", "fd00:3::1/64"], "ports": ["p1", "p2"], "nat": "true",
+    "forwards": [{"protocol": "tcp", "port": 80, "address": "10.0.3.2", "to_port": 8080}],
     "mtu": 1400, "stp": True, "forward_delay": 4, "mac": "02:00:00:00:00:77",
 }
 
@@ -249,10 +253,12 @@ def test_a_chain_that_drops_what_is_forwarded_is_found_and_our_table_reads_well(
     subprocess.run(["nft", rules], check=True)
     with Nftables() as tables:
         assert tables.dropping_forward_chains() == ["ip t f"]
-        tables.set_masquerade("fleet-lxc-br0", "br0", ["10.0.3.0/24", "fd00:3::/64"], "remark")
+        tables.set_masquerade("fleet-lxc-br0", "br0", ["10.0.3.0/24", "fd00:3::/64"], "remark",
+                              [Forward("tcp", 8080, "10.0.3.2", 80)])
     shown = subprocess.run(["nft", "list", "table", "inet", "fleet-lxc-br0"], check=True,
                            capture_output=True, text=True).stdout
     assert 'ip saddr 10.0.3.0/24 oifname != "br0" masquerade' in shown
+    assert "fib daddr type local tcp dport 8080 dnat ip to 10.0.3.2:80" in shown
     assert 'ip6 saddr fd00:3::/64 oifname != "br0" masquerade' in shown
 
 
@@ -263,6 +269,37 @@ def test_nat_follows_the_addresses_and_goes_with_the_bridge(netlink: Netlink) ->
         assert tables.masquerade("fleet-lxc-br0").networks == ["10.0.4.0/24"]
         run(netlink, "absent")
         assert tables.masquerade("fleet-lxc-br0") is None
+
+
+def test_port_forwards_reach_a_container_and_follow_the_task(netlink: Netlink) -> None:
+    forwards = [{"protocol": "udp", "port": 5000, "address": "10.0.3.2", "to_port": 53},
+                {"protocol": "tcp", "port": 8080, "address": "fd00:3::2", "to_port": None}]
+    with pytest.raises(LxcError, match="does not masquerade.*nat: true"):
+        run(netlink, addresses=["10.0.3.1/24"], forwards=forwards)
+    run(netlink, addresses=["10.0.3.1/24"], nat="true", forwards=forwards)
+    with new_namespace() as container, new_namespace() as outside:
+        netlink.create_veth("c0", "eth0", peer_netns_fd=container, master="br0")
+        with Netlink(container) as inner:
+            inner.configure("eth0", ["10.0.3.2/24"], gateways=["10.0.3.1"])
+        netlink.create_veth("up0", "eth0", peer_netns_fd=outside)
+        netlink.add_address("up0", "192.0.2.1/24")
+        with Netlink(outside) as far:
+            far.configure("eth0", ["192.0.2.2/24"])
+        with udp(container, "10.0.3.2", 53) as server, udp(outside, "192.0.2.2") as client, \
+                udp(here(), "192.0.2.1") as own:
+            for sender in (client, own):
+                sender.sendto(b"ping", ("192.0.2.1", 5000))
+                data, source = server.recvfrom(64)
+                assert data == b"ping"
+                server.sendto(b"pong", source)
+                assert sender.recvfrom(64) == (b"pong", ("192.0.2.1", 5000))
+        with Nftables() as tables:
+            assert len(tables.masquerade("fleet-lxc-br0").forwards) == 2
+            assert run(netlink, addresses=["10.0.3.1/24"]) == []
+            run(netlink, forwards=[])
+            assert tables.masquerade("fleet-lxc-br0").forwards == []
+            run(netlink, "absent", ports=["c0"])
+            assert tables.masquerade("fleet-lxc-br0") is None
 
 
 def test_forwarding_that_was_on_before_stays_on(netlink: Netlink) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import copy
 import errno
+import shutil
 import socket
+import subprocess
 import typing as t
 
 import lan as testbed
@@ -255,3 +257,15 @@ def test_a_second_nic_and_a_nexthop_object_are_refused(netlink: Netlink) -> None
     netlink.create_veth("eth1", "eth1far")
     with pytest.raises(LxcError, match="taken over eth0"):
         plan(netlink, takeover="eth1")
+
+
+@pytest.mark.skipif(shutil.which("nft") is None, reason="needs the program nft")
+def test_a_firewall_that_drops_what_crosses_the_bridge_is_named(netlink: Netlink) -> None:
+    drop = "{ type filter hook forward priority 0; policy drop; }"
+    subprocess.run(["nft", "add table bridge strict; add chain bridge strict cross %s; "
+                    "add table ip old; add chain ip old FORWARD %s" % (drop, drop)], check=True)
+    with open("/proc/sys/net/bridge/bridge-nf-call-iptables", encoding="ascii") as file:
+        bridged_too = file.read() == "1\n"
+    warnings = plan(netlink, takeover="eth0")[0].warnings
+    assert any("'bridge strict cross'" in text for text in warnings)
+    assert any("'ip old FORWARD'" in text for text in warnings) is bridged_too

@@ -27,6 +27,7 @@ from .persist import ours
 if t.TYPE_CHECKING:
     from .._kernel.netlink import Netlink
     from .._kernel.netlink_facts import Link
+    from .._kernel.nftables import Forward
     from .spec import BridgeSpec
 
 # Those that only a bridge that is there has.
@@ -54,8 +55,10 @@ class BridgeState:
     other_bridges: list[str] = dataclasses.field(default_factory=list)
     nat: list[str] | None = None  # masqueraded networks; None: no table of ours
     nat_comment: str = ""
+    forwards: list[Forward] = dataclasses.field(default_factory=list)
     nat_problem: LxcError | None = None  # why there can be no NAT
     dropping: list[str] = dataclasses.field(default_factory=list)  # firewall chains
+    legacy_filter: bool = False  # whether the legacy iptables has a filter table
     bridged_too: bool = False  # whether they see what only crosses the bridge
     forwarding: dict[str, bool | None] = dataclasses.field(default_factory=dict)  # by family
     stable_mac: str = ""
@@ -111,14 +114,24 @@ def _observe_nat(name: str, state: BridgeState) -> None:
         value = sysctls.read(key)
         state.forwarding[family] = None if value is None else value != "0"
     state.bridged_too = sysctls.read(sysctls.BRIDGE_CALLS_IPTABLES) == "1"
+    state.legacy_filter = _legacy_filter()
     try:
         with Nftables() as tables:
             found = tables.masquerade(table_name(name))
             if found is not None:
-                state.nat, state.nat_comment = found
+                state.nat, state.nat_comment, state.forwards = found
             state.dropping = tables.dropping_forward_chains()
     except LxcError as error:
         state.nat_problem = error
+
+
+def _legacy_filter() -> bool:
+    """Its policy can't be read without more system calls; that it is there can."""
+    try:
+        with open("/proc/thread-self/net/ip_tables_names", encoding="ascii") as file:
+            return "filter" in file.read().split()
+    except OSError:
+        return False
 
 
 def stable_mac(name: str) -> str:
@@ -140,11 +153,17 @@ def stable_mac(name: str) -> str:
     return ":".join("%02x" % byte for byte in digest[:6])
 
 
+def forward_facts(forwards: list[Forward]) -> list[dict[str, t.Any]]:
+    """As the option writes them, in an order of their own."""
+    return [forward._asdict() for forward in sorted(forwards)]
+
+
 def facts(name: str, state: BridgeState) -> dict[str, t.Any]:
     """The state as the user sees it: the result, and both sides of the diff."""
     found: dict[str, t.Any] = {
         "name": name, "state": "absent", "nat": state.nat is not None,
         "nat_networks": sorted(state.nat or []),
+        "forwards": forward_facts(state.forwards),
         "forwarding": {family: bool(on) for family, on in state.forwarding.items()}}
     if state.link is not None:
         values = (state.link["mac"], state.link["mtu"], state.link["up"],

@@ -13,10 +13,11 @@ import typing as t
 
 from .._kernel import sysctls
 from .._kernel.nftables import Nftables
-from .observe import BRIDGE_FACTS, FORWARDING, table_name
+from .observe import BRIDGE_FACTS, FORWARDING, forward_facts, table_name
 
 if t.TYPE_CHECKING:
     from .._kernel.netlink import Netlink
+    from .._kernel.nftables import Forward
 
 Facts = dict[str, t.Any]
 
@@ -252,29 +253,37 @@ class SetNat(Operation):
     before: list[str] | None
     before_comment: str
     tolerant: bool = False
+    forwards: tuple[Forward, ...] = ()
+    before_forwards: tuple[Forward, ...] = ()
 
     def describe(self) -> str:
         if self.networks is None:
             return "remove masquerading of %s" % ", ".join(self.before or [])
-        return "masquerade %s when it leaves by another link than %s" % (
+        text = "masquerade %s when it leaves by another link than %s" % (
             ", ".join(self.networks), self.name)
+        return text + "".join("; forward %s %d to %s" % (
+            f.protocol, f.port, ("[%s]:%d" if ":" in f.address else "%s:%d") % (
+                f.address, f.to_port)) for f in self.forwards)
 
     def execute(self, netlink: Netlink) -> None:
-        self._set(self.networks, self.comment)
+        self._set(self.networks, self.comment, self.forwards)
 
     def undo(self, netlink: Netlink) -> None:
-        self._set(self.before, self.before_comment)
+        self._set(self.before, self.before_comment, self.before_forwards)
 
-    def _set(self, networks: list[str] | None, comment: str) -> None:
+    def _set(self, networks: list[str] | None, comment: str,
+             forwards: tuple[Forward, ...]) -> None:
         with Nftables() as tables:
             if networks is None:
                 tables.delete_table(table_name(self.name))
             else:
-                tables.set_masquerade(table_name(self.name), self.name, networks, comment)
+                tables.set_masquerade(table_name(self.name), self.name, networks, comment,
+                                      list(forwards))
 
     def alter(self, facts: Facts) -> None:
         facts["nat"] = self.networks is not None
         facts["nat_networks"] = sorted(self.networks or [])
+        facts["forwards"] = forward_facts(list(self.forwards))
 
     @property
     def optional(self) -> bool:

@@ -113,7 +113,7 @@ def _networkd(wanted: Wanted, present: Files) -> Files:
             lines.append("Destination=" + _destination(route))
         if route.gateway:
             lines.append("Gateway=" + route.gateway)
-        else:
+        elif route.family == socket.AF_INET:
             lines.append("Scope=link")
         if route.metric:
             lines.append("Metric=%d" % route.metric)
@@ -192,15 +192,16 @@ def _stanzas(wanted: Wanted, kept: list[str]) -> str:
             "stp_state %d" % (name, wanted.mac, wanted.mtu, round(wanted.forward_delay * 100),
                               wanted.stp)]
     for port in _ports(wanted):
-        make.append("pre-up ip link set dev %s master %s up" % (port, name))
+        # First, or coming up gives the port a link-local address of its own.
         make.append("pre-up sysctl -q -w net/ipv6/conf/%s/addr_gen_mode=1 || true" % port)
+        make.append("pre-up ip link set dev %s master %s up" % (port, name))
     four, six = wanted.of(socket.AF_INET), wanted.of(socket.AF_INET6)
     lines = ["auto " + name]
     method = "dhcp" if wanted.dhcp else "static" if four else "manual"
     lines += ["iface %s inet %s" % (name, method), *("    " + line for line in make)]
     if method == "static":
         lines.append("    address " + four.pop(0))
-    lines += ["    up ip address add %s dev %s" % (a, name) for a in four]
+    lines += ["    up ip address add %s broadcast + dev %s" % (a, name) for a in four]
     lines += ["    up ip route replace %s" % line for line in _ip_routes(wanted, socket.AF_INET)]
     lines += ["    " + line for line in kept]
     lines.append("    post-down ip link delete dev %s || true" % name)

@@ -81,11 +81,8 @@ def plan_present(spec: BridgeSpec, state: BridgeState) -> Plan:
     plan = Plan(operations, [], [], bool(operations) and bool(state.nic))
     if moving:
         plan.warnings.extend(takeover.warnings(state))
-    if state.link is None and state.bridged_too:
-        plan.warnings.extend(
-            "The firewall chain '%s' drops by default, and the sysctl "
-            "net.bridge.bridge-nf-call-iptables lets it see what crosses %s: its ports reach each "
-            "other only if it accepts that." % (chain, spec.name) for chain in state.dropping)
+    if state.link is None or moving:
+        plan.warnings.extend(_firewall_warnings(spec.name, state))
     _plan_nat(spec, state, plan)
     plan.deferred.extend(files.plan_files(spec, state, plan.operations, plan.warnings))
     return plan
@@ -116,6 +113,26 @@ def plan_absent(spec: BridgeSpec, state: BridgeState, force: bool = False) -> Pl
     else:
         plan.operations.extend(files.plan_removal(spec, state))
     return plan
+
+
+def _firewall_warnings(name: str, state: BridgeState) -> list[str]:
+    """Which firewall may keep what only crosses the bridge from its ports."""
+    found = []
+    for chain in state.dropping:
+        if chain.startswith("bridge "):
+            found.append("The firewall chain '%s' drops by default what crosses a bridge: ports of "
+                         "%s reach each other only if it accepts that." % (chain, name))
+        elif state.bridged_too:
+            found.append(
+                "The firewall chain '%s' drops by default, and the sysctl "
+                "net.bridge.bridge-nf-call-iptables lets it see what crosses %s: its ports reach "
+                "each other only if it accepts that. Set the sysctl to 0, or let the chain accept "
+                "'meta ibrname %s'." % (chain, name, name))
+    if state.legacy_filter and state.bridged_too:
+        found.append("The legacy iptables has a filter table, and the sysctl "
+                     "net.bridge.bridge-nf-call-iptables lets it see what crosses %s; see whether "
+                     "it drops that: iptables-legacy -S FORWARD." % name)
+    return found
 
 
 def _check_kind(name: str, state: BridgeState) -> None:
@@ -206,6 +223,12 @@ def _plan_nat(spec: BridgeSpec, state: BridgeState, plan: Plan) -> None:
     wanted = spec.nat
     if wanted is None and state.nat is not None and spec.addresses is not None:
         wanted = "true" if _networks(spec.addresses) else "false"  # it follows the addresses
+    if spec.forwards is not None and wanted is None and state.nat is not None:
+        wanted = "true"
+    if spec.forwards and wanted in (None, "false"):
+        raise LxcError("forward ports to containers on", spec.name,
+                       detail="the bridge does not masquerade", hint="Set 'nat: true' beside "
+                       "'forwards', or give containers addresses that others reach.")
     if wanted == "false" and state.nat is not None:
         _plan_no_nat(spec, state, plan)
     if wanted in (None, "false"):
@@ -234,16 +257,20 @@ def _plan_nat(spec: BridgeSpec, state: BridgeState, plan: Plan) -> None:
                     "advertisements; set net.ipv6.conf.<link>.accept_ra to 2 where this host's "
                     "own IPv6 comes from them.")
     comment = _comment(turned_on)
-    if sorted(state.nat or []) != sorted(networks) or comment != state.nat_comment:
+    forwards = sorted(state.forwards if spec.forwards is None else spec.forwards)
+    if (sorted(state.nat or []), sorted(state.forwards), state.nat_comment) != (
+            sorted(networks), forwards, comment):
         plan.operations.append(SetNat(spec.name, networks, comment, state.nat, state.nat_comment,
-                                      tolerant))
+                                      tolerant, tuple(forwards), tuple(state.forwards)))
         plan.warnings.extend(
             "The firewall chain '%s' drops forwarded packets by default: containers on %s get "
-            "out only if it accepts theirs." % (chain, spec.name) for chain in state.dropping)
+            "out only if it accepts theirs." % (chain, spec.name) for chain in state.dropping
+            if not chain.startswith("bridge "))
 
 
 def _plan_no_nat(spec: BridgeSpec, state: BridgeState, plan: Plan) -> None:
-    plan.operations.append(SetNat(spec.name, None, "", state.nat, state.nat_comment))
+    plan.operations.append(SetNat(spec.name, None, "", state.nat, state.nat_comment,
+                                  before_forwards=tuple(state.forwards)))
     for family in sorted(_turned_on(state.nat_comment)):
         if not state.forwarding.get(family):
             continue

@@ -15,6 +15,7 @@ from .._kernel.addresses import (
     to_text,
 )
 from .._kernel.errors import LxcError
+from .._kernel.nftables import Forward
 
 _DOING = "use as option of a bridge:"
 
@@ -36,6 +37,7 @@ class BridgeSpec(t.NamedTuple):
     promiscuous: bool | None = None
     gateway4: str | None = None
     gateway6: str | None = None
+    forwards: list[Forward] | None = None  # exactly these
     persist: str | None = None  # a network manager, "auto" or "none"
 
 
@@ -68,6 +70,8 @@ def make_spec(options: dict[str, t.Any]) -> BridgeSpec:
         spec = spec._replace(forward_delay=round(float(spec.forward_delay), 2))
     spec = spec._replace(gateway4=_gateway(spec, "gateway4", socket.AF_INET),
                          gateway6=_gateway(spec, "gateway6", socket.AF_INET6))
+    if spec.forwards is not None:
+        spec = spec._replace(forwards=_forwards(options["forwards"]))
     _check_takeover(spec)
     _check_delay(spec)
     if spec.purge_ports and spec.ports is None:
@@ -85,6 +89,22 @@ def _gateway(spec: BridgeSpec, option: str, family: int) -> str | None:
         raise LxcError(_DOING, option, detail="%s is of the other family" % text,
                        hint="gateway4 takes an IPv4 address, gateway6 an IPv6 one.")
     return text
+
+
+def _forwards(options: list[dict[str, t.Any]]) -> list[Forward]:
+    found: list[Forward] = []
+    for option in options:
+        doing = "forward port %s to" % option["port"]
+        for port in (option["port"], option["to_port"] or option["port"]):
+            if not 1 <= port <= 65535:
+                raise LxcError(doing, option["address"], detail="%d is no port" % port,
+                               hint="It is a number from 1 to 65535.")
+        _family, address = parse_address(option["address"], doing)
+        found.append(Forward(option["protocol"], option["port"], address,
+                             option["to_port"] or option["port"]))
+    _once(["%s %d of family %s" % (f.protocol, f.port, "IPv6" if ":" in f.address else "IPv4")
+           for f in found], "forwards")
+    return found
 
 
 def _check_takeover(spec: BridgeSpec) -> None:

@@ -11,6 +11,10 @@ numbers are those of linux/netfilter/nf_tables.h; ``nft list ruleset`` shows the
         chain postrouting {
             type nat hook postrouting priority srcnat; policy accept;
             ip saddr 10.0.3.0/24 oifname != "lxcbr0" masquerade comment "10.0.3.0/24"
+        }
+        chain prerouting {  # and the same in output, for this host itself
+            type nat hook prerouting priority dstnat; policy accept;
+            fib daddr type local tcp dport 8080 dnat ip to 10.0.3.5:80
 """
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ import errno
 import socket
 import struct
 
-from .addresses import Cidr, parse_cidr
+from .addresses import Cidr, parse_address, parse_cidr
 from .errors import LxcError
 from .netlink_socket import ACK, CREATE, DUMP, REQUEST, NetlinkSocket, Step, parse_attributes
 
@@ -27,14 +31,24 @@ if TYPE_CHECKING:
     from typing import NamedTuple
 
     class Table(NamedTuple):
-        """A masquerading table: the networks (CIDR) it is for, and a remark."""
+        """A masquerading table: the networks (CIDR) it is for, a remark, and port forwards."""
 
         networks: list[str]
         comment: str
+        forwards: list[Forward]
+
+    class Forward(NamedTuple):
+        """What comes to this host's ``port`` goes to ``address`` and its port ``to_port``."""
+
+        protocol: str  # tcp or udp
+        port: int
+        address: str
+        to_port: int
 else:
     from collections import namedtuple
 
-    Table = namedtuple("Table", "networks comment")
+    Table = namedtuple("Table", "networks comment forwards")
+    Forward = namedtuple("Forward", "protocol port address to_port")
 
 _NETLINK_NETFILTER = 12
 _SUBSYSTEM = 10 << 8
@@ -42,10 +56,13 @@ _NEWTABLE, _GETTABLE, _DELTABLE = 0, 1, 2
 _NEWCHAIN, _GETCHAIN, _NEWRULE, _GETRULE = 3, 4, 6, 7
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _INET = 1  # NFPROTO_INET
-_NAMES = {1: "inet", 2: "ip", 10: "ip6"}
+_NAMES = {1: "inet", 2: "ip", 7: "bridge", 10: "ip6"}
 _NESTED = 0x8000
-_POSTROUTING, _FORWARD, _SRCNAT_PRIORITY = 4, 2, 100
-_META_OIFNAME, _META_NFPROTO = 7, 15
+_PREROUTING, _FORWARD, _OUTPUT, _POSTROUTING = 0, 2, 3, 4
+_SRCNAT_PRIORITY, _DSTNAT_PRIORITY = 100, -100
+_META_OIFNAME, _META_NFPROTO, _META_L4PROTO = 7, 15, 16
+_PROTOCOLS = {"tcp": 6, "udp": 17}
+_LOCAL = 2  # RTN_LOCAL
 _CMP_EQ, _CMP_NEQ = 0, 1
 _REGISTER = 1
 _BODY = 20  # bytes of nlmsghdr and nfgenmsg
@@ -83,14 +100,21 @@ class Nftables:
                 comment = _comment(attributes.get(6, b""))
         if comment is None:
             return None
-        networks = []
+        networks, forwards = [], []
         for data in self._dump(_GETRULE):
             attributes = parse_attributes(data, _BODY)
-            if _text(attributes.get(1)) == name:
-                networks.append(_comment(attributes.get(7, b"")))
-        return Table(networks, comment)
+            if _text(attributes.get(1)) != name:
+                continue
+            chain, remark = _text(attributes.get(2)), _comment(attributes.get(7, b""))
+            if chain == "postrouting":
+                networks.append(remark)
+            elif chain == "prerouting":
+                words = remark.split(" ")
+                forwards.append(Forward(words[0], int(words[1]), words[2], int(words[3])))
+        return Table(networks, comment, forwards)
 
-    def set_masquerade(self, name: str, link: str, networks: list[str], comment: str) -> None:
+    def set_masquerade(self, name: str, link: str, networks: list[str], comment: str,
+                       forwards: list[Forward] | None = None) -> None:
         """Make or replace the table: what comes from ``networks`` and leaves by another link
         than ``link`` gets the address of the link that it leaves by.
 
@@ -98,19 +122,26 @@ class Nftables:
         :param comment: a remark, kept with the table
         """
         table = _string(1, name)
-        hook = _attribute(4 | _NESTED, _number(1, _POSTROUTING) + _number(2, _SRCNAT_PRIORITY))
         requests = [
             (_NEWTABLE, CREATE, table),  # so that there is something to delete
             (_DELTABLE, 0, table),
             (_NEWTABLE, CREATE, table + _userdata(6, comment)),
-            (_NEWCHAIN, CREATE, table + _string(3, "postrouting") + hook + _number(5, 1)
-             + _string(7, "nat")),
+            (_NEWCHAIN, CREATE, table + _nat_chain("postrouting", _POSTROUTING, _SRCNAT_PRIORITY)),
         ]
         for text in networks:
             expressions = b"".join(_masquerading(parse_cidr(text), link))
             requests.append((_NEWRULE, CREATE | 0x800,  # NLM_F_APPEND
                              _string(1, name) + _string(2, "postrouting")
                              + _attribute(4 | _NESTED, expressions) + _userdata(7, text)))
+        for chain, hook in (("prerouting", _PREROUTING), ("output", _OUTPUT)):
+            if forwards:
+                requests.append((_NEWCHAIN, CREATE, table + _nat_chain(chain, hook,
+                                                                       _DSTNAT_PRIORITY)))
+            for forward in forwards or ():
+                requests.append((_NEWRULE, CREATE | 0x800,
+                                 _string(1, name) + _string(2, chain)
+                                 + _attribute(4 | _NESTED, b"".join(_forwarding(forward)))
+                                 + _userdata(7, " ".join(map(str, forward)))))
         self._transact(requests, "set up masquerading for", link)
 
     def delete_table(self, name: str) -> bool:
@@ -169,6 +200,34 @@ def _masquerading(network: Cidr, link: str) -> list[bytes]:
         _expression("masq", b""),
     ]
     return expressions
+
+
+def _nat_chain(name: str, hook: int, priority: int) -> bytes:
+    """A chain of type nat whose policy is to accept."""
+    return (_string(3, name) + _attribute(4 | _NESTED, _number(1, hook)
+                                          + _attribute(2, struct.pack(">i", priority)))
+            + _number(5, 1) + _string(7, "nat"))
+
+
+def _forwarding(forward: Forward) -> list[bytes]:
+    """What comes to one of this host's own addresses and the port gets another destination."""
+    family, address = parse_address(forward.address)
+    return [
+        _expression("meta", _number(2, _META_NFPROTO) + _number(1, _REGISTER)),
+        _compare(_CMP_EQ, bytes([2 if family == socket.AF_INET else 10])),
+        _expression("fib", _number(1, _REGISTER) + _number(2, 3) + _number(3, 2)),  # daddr's type
+        _compare(_CMP_EQ, struct.pack("=I", _LOCAL)),
+        _expression("meta", _number(2, _META_L4PROTO) + _number(1, _REGISTER)),
+        _compare(_CMP_EQ, bytes([_PROTOCOLS[forward.protocol]])),
+        # The destination port: byte 2 of a TCP or UDP header (base 2: transport).
+        _expression("payload", _number(1, _REGISTER) + _number(2, 2) + _number(3, 2)
+                    + _number(4, 2)),
+        _compare(_CMP_EQ, struct.pack(">H", forward.port)),
+        _expression("immediate", _number(1, 1) + _data(2, socket.inet_pton(family, address))),
+        _expression("immediate", _number(1, 2) + _data(2, struct.pack(">H", forward.to_port))),
+        _expression("nat", _number(1, 1) + _number(2, 2 if family == socket.AF_INET else 10)
+                    + _number(3, 1) + _number(5, 2)),
+    ]
 
 
 def _expression(name: str, body: bytes) -> bytes:

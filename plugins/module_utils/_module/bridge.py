@@ -34,6 +34,12 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "mac": {"type": "str"},
     "up": {"type": "bool"},
     "nat": {"type": "str", "choices": ["true", "false", "auto"]},
+    "forwards": {"type": "list", "elements": "dict", "options": {
+        "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+        "port": {"type": "int", "required": True},
+        "address": {"type": "str", "required": True},
+        "to_port": {"type": "int"},
+    }},
     "takeover": {"type": "str"},
     "gateway4": {"type": "str"},
     "gateway6": {"type": "str"},
