@@ -146,7 +146,7 @@ def plain(dump: Dump) -> Dump:
     found = {key: value for key, value in (dump or {}).items() if key not in _ALWAYS}
     for key in _SETS:
         if key in found:
-            words = set(found[key].replace(",", "\n").split("\n")) - {"idmap=container"}
+            words = set(found[key].replace(",", "\n").split("\n")) - {"idmap=container", ""}
             if key == "lxc.environment":  # the last of a name counts
                 lines = dict(line.partition("=")[::2] for line in found[key].split("\n"))
                 words = {"=".join(item) for item in lines.items()}
@@ -174,6 +174,8 @@ def plain(dump: Dump) -> Dump:
             found[key] = found[key].replace("//", "/")
         if key.startswith("lxc.hook."):
             found[key] = "\n".join(line.strip() for line in found[key].split("\n"))
+    if found.get("lxc.init.cwd") == "/":
+        del found["lxc.init.cwd"]
     if "lxc.tty.dir" in found:
         found["lxc.tty.dir"] = found["lxc.tty.dir"].strip("/")
     if not any(key.startswith("lxc.net.") for key in found):

@@ -205,7 +205,7 @@ def test_files_on_disk(tmp_path: t.Any) -> None:
     ("lxc.uts.name = a b", "no host's name"),
     ("lxc.init.uid = root", "no whole number"),
     ("lxc.init.uid = 65536", "out of range"),
-    ("lxc.no_new_privs = yes", "neither 0 nor 1"),
+    ("lxc.no_new_privs = 2", "neither 0 nor 1"),
     ("lxc.init.cmd = 'a", "not closed"),
     ("lxc.init.cmd = a\nlxc.execute.cmd = b", "conf:2: lxc.execute.cmd"),
     ("lxc.environment = HOME", "HOME has no value"),
@@ -287,6 +287,8 @@ VETH = "lxc.net.0.type = veth\nlxc.net.0.link = br0\n"
     ("lxc.init.cmd = /bin/sh -c \"a b\" ''",
      {"command": ["/bin/sh", "-c", "a b", ""], "init": False}),
     ("lxc.execute.cmd = /bin/a", {"command": ["/bin/a"], "init": True}),
+    ("lxc.signal.halt = 017\nlxc.signal.stop = SIGKILL\nlxc.no_new_privs = 01",
+     {"halt_signal": "15", "stop_signal": "SIGKILL", "no_new_privs": True}),
     ("lxc.tty.max = 0x10\nlxc.init.uid = 010", {"tty_max": 16, "uid": 8}),
     ("lxc.init.uid = 7\nlxc.init.gid = 8\nlxc.init.cwd = /srv",
      {"uid": 7, "gid": 8, "cwd": "/srv"}),
@@ -391,7 +393,7 @@ def test_debian_s_default_and_keys_that_say_nothing() -> None:
     assert options("lxc.aa_profile = unconfined") == {"apparmor_profile": "unconfined"}
     assert options("lxc.loglevel = 1\nlxc.log.file = /a") == {}
     assert len(warnings("lxc.loglevel = 1\nlxc.log.file = /a")) == 2
-    assert "neither 0 nor 1" in refused("lxc.aa_allow_incomplete = yes")
+    assert "no whole number" in refused("lxc.aa_allow_incomplete = yes")
 
 
 def test_every_option_is_written_or_has_a_reason() -> None:

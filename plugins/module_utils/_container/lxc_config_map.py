@@ -17,7 +17,15 @@ from . import lxc_config_mounts as mounts
 from . import lxc_config_networks as networks
 from . import lxc_config_parse as parse
 from .lxc_config_parse import OWN, place, problem
-from .lxc_config_values import Reading, check, join_words, split_words, switch, whole_number
+from .lxc_config_values import (
+    Reading,
+    check,
+    fields,
+    join_words,
+    split_words,
+    switch,
+    whole_number,
+)
 from .spec import OPTIONS
 
 TYPE_CHECKING = False
@@ -136,7 +144,7 @@ def is_default(option: str, definition: dict[str, Any]) -> bool:
 # Readers and writers of one key that is one option
 
 def _words(text: str) -> list[str]:
-    return text.replace(",", " ").split()
+    return fields(text.replace(",", " "))
 
 
 def _one(key: str, option: str, read: Callable[[Setting], Any],
@@ -160,6 +168,10 @@ def _number(key: str, option: str) -> Row:
 
 def _switch(key: str, option: str) -> Row:
     return _one(key, option, switch, lambda value: str(int(value)))
+
+
+def _signal(setting: Setting) -> str:
+    return str(whole_number(setting)) if setting.value[0].isdigit() else setting.value
 
 
 def _list(key: str, option: str, separator: str = " ") -> Row:
@@ -402,9 +414,9 @@ ROWS: tuple[Row, ...] = (
         lambda definition: [("hook." + name, command) for name, commands in
                             definition["hooks"].items() for command in commands]),
     _number("hook.version", "hook_version"),
-    _text("signal.halt", "halt_signal"),
-    _text("signal.reboot", "reboot_signal"),
-    _text("signal.stop", "stop_signal"),
+    _one("signal.halt", "halt_signal", _signal, str),
+    _one("signal.reboot", "reboot_signal", _signal, str),
+    _one("signal.stop", "stop_signal", _signal, str),
     _switch("start.auto", "start_auto"),
     _number("start.delay", "start_delay"),
     _number("start.order", "start_order"),

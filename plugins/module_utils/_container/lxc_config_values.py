@@ -111,7 +111,8 @@ def whole_number(setting: Setting) -> int:
 
 
 def switch(setting: Setting) -> bool:
-    if setting.value not in ("0", "1"):
+    number = whole_number(setting)
+    if number not in (0, 1):
         raise problem(setting, "%r is neither 0 nor 1" % setting.value,
                       "Write 1 for yes, 0 for no.")
-    return setting.value == "1"
+    return number == 1
