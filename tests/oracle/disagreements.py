@@ -65,8 +65,8 @@ REASONS: tuple[tuple[str, str], ...] = (
      r"only liblxc refuses the line: lxc.time.offset.*=\s*['\"]?0['\"]?$"),
     ("wider: SIGRTMIN is a signal, also without a number",
      r"only liblxc refuses the line: lxc.signal.\w+\s*=\s*['\"]?(SIG)?RTMIN['\"]?$"),
-    ("wider: blanks that are no ASCII around a signal or limit",
-     r"only liblxc refuses the line: lxc.(signal|prlimit).\w+\s*=.*[^\x00-\x7f]"),
+    ("wider: blanks that are no ASCII around a signal or limit, or vertical tabs",
+     r"only liblxc refuses the line: lxc.(signal|prlimit|time.offset).\w+\s*=.*[^\x20-\x7e\t]"),
     ("liblxc 5 refuses negative minutes of a time offset",
      r"only liblxc refuses the line: lxc.time.offset.*-5m"),
     # Read in another way
@@ -78,6 +78,7 @@ REASONS: tuple[tuple[str, str], ...] = (
      r"written: lxc.apparmor.(profile: 'generated'|allow_)"),
     ("lxc.log: nothing about a container, with a warning", r"written: lxc.log\."),
     ("without a value a key goes back to its default, in liblxc to 0 or nothing",
+     r"settings: lxc.net.\d+.(macvlan|ipvlan|veth).\w+: '\(invalid\)' is|"
      r"lxc.autodev: ('0'|None) is '1'|lxc.rootfs.mount: None is"),
     ("lxc.cap.drop and lxc.cap.keep are cleared each for itself, as the man page has it",
      r"(settings|written): lxc.cap.(drop|keep): "),
