@@ -91,6 +91,7 @@ def finish(name: str) -> LxcError | None:
             except LxcError as error:
                 _say(name, str(error))
         if recorded["nics"]:
+            store.write_json(_record(name), {**recorded, "down": []})  # each runs once
             problem = give_back(name, recorded["nics"])
         if problem is None:
             _let_go(name)
