@@ -316,19 +316,6 @@ def test_a_nic_comes_back_when_the_network_worker_is_killed(box: Sandbox, neighb
     assert up0() == before and not kept(box.names[-1])
 
 
-def test_a_nic_moves_in_again_after_a_reboot_from_inside(box: Sandbox, neighbour: int) -> None:
-    before = up0()
-    name = box.define("reboot", "if busybox test ! -e /tmp/again; then "
-                      "busybox touch /tmp/again; busybox reboot -f; fi; " + PING % NEIGHBOUR
-                      + "; busybox sleep 1000", networks=nic())
-    box.start(name)
-    wait_until(lambda: RECEIVED in container_sandbox.console(name))
-    status = wait_until(lambda: observe.status(name)["pid"] and observe.status(name))
-    assert link_of(status["pid"], "lan0")
-    lifecycle.stop([name], kill=True)
-    assert up0() == before and not kept(name)
-
-
 def test_a_name_that_was_taken_meanwhile_costs_no_nic(box: Sandbox, neighbour: int) -> None:
     name = box.define("late", networks=nic())
     box.start(name)
