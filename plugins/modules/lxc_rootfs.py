@@ -306,8 +306,14 @@ options:
     suboptions:
       src:
         description:
-          - The file, on the managed host. Plain, or compressed with gzip, bzip2 or xz; with zstd
-            where the host's Python is 3.14 or newer.
+          - The file, on the managed host, or an address with C(http://) or C(https://) that the
+            managed host fetches it from; O(archive.checksum) is required then.
+          - Plain, or compressed with gzip, bzip2 or xz; with zstd where the host has that program,
+            or Python 3.14.
+          - Holes of sparse files stay holes. Of extended attributes, capabilities, ACLs as
+            C(system.posix_acl_access) and C(user.*) are taken over, from archives as GNU tar's
+            C(--xattrs) or bsdtar make them; SELinux labels and the like are the host's own
+            matter.
         type: str
         required: true
       checksum:
@@ -395,6 +401,13 @@ EXAMPLES = r"""
     path: /var/lib/fleet-lxc/rootfs/debian
     archive:
       src: /root/debian.tar.xz
+      checksum: sha256:b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c
+
+- name: One out of a tar file that the host fetches
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/fetched
+    archive:
+      src: https://www.example.com/debian.tar.xz
       checksum: sha256:b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c
 
 - name: Remove it

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
+import http.server
 import io
 import os
 import pathlib
@@ -15,12 +17,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import typing as t
 
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs import archive, observe
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.apply import apply
+from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.manifest import read_manifest
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.plan import plan_present
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.spec import make_spec
 
@@ -196,12 +200,119 @@ def test_a_damaged_compressed_archive_is_refused(place: pathlib.Path) -> None:
         assert "damaged" in refused(place, src).detail
 
 
-def test_zstd_is_read_or_named(place: pathlib.Path) -> None:
+@pytest.mark.parametrize("program", ["zstd", "xz", "gzip"])
+def test_what_is_compressed_is_read(place: pathlib.Path, program: str) -> None:
+    if not shutil.which(program):
+        pytest.skip("there is no " + program)
+    plain = write_tar(place / "a.tar", HONEST)
+    src = place / "a.tar.compressed"
+    src.write_bytes(subprocess.run([program, "-c", plain], check=True, capture_output=True).stdout)
+    run(place / "web1", src)
+    assert (place / "web1/locked/file").read_bytes() == b"x" * 5000000
+    src.write_bytes(src.read_bytes()[:-100])  # it ends too early
+    shutil.rmtree(place / "web1")
+    os.unlink(str(place / "web1") + ".fleet-lxc.json")
+    assert "damaged" in refused(place, src).detail
+
+
+def test_zstd_without_the_program_is_named(place: pathlib.Path,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
     src = place / "a.tar.zst"
     src.write_bytes(b"\x28\xb5\x2f\xfd" + b"x" * 100)
+    refused(place, src)
+    if "zst" in tarfile.TarFile.OPEN_METH:
+        pytest.skip("this Python can read it")
+    monkeypatch.setattr(archive.programs, "find", lambda _name: None)
     error = refused(place, src)
-    if "zst" not in tarfile.TarFile.OPEN_METH:
-        assert "can't read zst" in error.detail and "gzip" in error.hint
+    assert "can't read zst" in error.detail and "zstd" in error.hint
+
+
+@pytest.mark.parametrize("options", [["--xattrs", "--xattrs-include=*", "--format=posix"]])
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "zstd"])
+def test_attributes_capabilities_and_holes_survive(place: pathlib.Path, options: list[str],
+                                                   compress: bool) -> None:
+    if compress and not shutil.which("zstd"):
+        pytest.skip("there is no zstd")
+    tree = place / "tree"
+    (tree / "etc").mkdir(parents=True)
+    (tree / "ping").write_bytes(b"program")
+    (tree / "ping").chmod(0o755)
+    capability = bytes.fromhex("0100000200200000000000000000000000000000")
+    os.setxattr(tree / "ping", "security.capability", capability)
+    os.setxattr(tree / "ping", "user.binary", bytes(range(256)))
+    os.setxattr(tree / "etc", "user.folder", b"x")
+    os.setxattr(tree / "etc", "user.overlay.opaque", b"y")
+    acl = bytes.fromhex("0200000001000700ffffffff02000700e803000004000500ffffffff"
+                        "10000700ffffffff20000500ffffffff")
+    os.setxattr(tree / "etc", "system.posix_acl_access", acl)
+    with open(tree / "sparse", "wb") as file:
+        file.seek(32 << 20)
+        file.write(b"middle")
+        file.truncate(64 << 20)
+    src = place / "a.tar"
+    subprocess.run(["tar", "-C", tree, "-S", *options, "-cf", src, "."], check=True)
+    assert src.stat().st_size < 1 << 20
+    if compress:
+        subprocess.run(["zstd", "-q", "--rm", src], check=True)
+        src = place / "a.tar.zst"
+    run(place / "web1", src)
+    made = place / "web1"
+    assert os.getxattr(made / "ping", "security.capability") == capability
+    assert os.getxattr(made / "ping", "user.binary") == bytes(range(256))
+    assert os.getxattr(made / "etc", "system.posix_acl_access") == acl
+    assert sorted(os.listxattr(made / "etc")) == ["system.posix_acl_access", "user.folder"]
+    assert (made / "sparse").stat().st_size == 64 << 20
+    assert (made / "sparse").stat().st_blocks * 512 < 1 << 20
+    with open(made / "sparse", "rb") as file:
+        file.seek(32 << 20)
+        assert file.read(7) == b"middle\0"
+
+
+@pytest.fixture
+def server(place: pathlib.Path) -> t.Iterator[str]:
+    """A web server on loopback, for what is in the folder."""
+    handler = functools.partial(QuietHandler, directory=str(place))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        thread = threading.Thread(target=web.serve_forever, args=(0.01,))
+        thread.start()
+        yield "http://127.0.0.1:%d" % web.server_address[1]
+        web.shutdown()
+        thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_arguments: t.Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        if self.path == "/short":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"x" * 10)
+        else:
+            super().do_GET()
+
+
+def test_an_archive_is_fetched_and_checked(place: pathlib.Path, server: str) -> None:
+    src = write_tar(place / "a.tar", HONEST)
+    digest = hashlib.sha256(src.read_bytes()).hexdigest()
+    address = t.cast(pathlib.Path, server + "/a.tar")
+    assert "0" * 64 in refused(place, address, checksum="sha256:" + "0" * 64).detail
+    run(place / "web1", address, checksum="sha256:" + digest)
+    assert (place / "web1/locked/file").stat().st_size == 5000000
+    manifest = read_manifest(str(place / "web1"))
+    assert manifest and manifest["source"] == {"src": str(address), "sha256": digest}
+
+
+def test_what_can_not_be_fetched_is_said(place: pathlib.Path, server: str) -> None:
+    known = "sha256:" + "0" * 64
+    for address, said in ((server + "/none", "404"), (server + "/short", "10 of 1000 bytes"),
+                          ("http://127.0.0.1:1/x", "refused")):
+        assert said in refused(place, t.cast(pathlib.Path, address), checksum=known).detail
+    with pytest.raises(LxcError) as caught:  # nothing is fetched that is not known
+        make_spec({"path": str(place / "web1"), "archive": {"src": server + "/none"}})
+    assert "sha256" in caught.value.hint
 
 
 def test_a_wrong_checksum_names_both(place: pathlib.Path) -> None:

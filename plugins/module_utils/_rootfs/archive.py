@@ -17,6 +17,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 import tarfile
 import typing as t
@@ -24,9 +25,12 @@ import zlib
 
 from .._kernel import capabilities, syscalls
 from .._kernel.errors import LxcError
-from .members import Directory, check_member, extract_member
+from . import programs
+from .fetch import fetch, is_address
+from .members import Directory, check_member, extract_member, needs
 
 if t.TYPE_CHECKING:
+    from .programs import Log
     from .site import Site
     from .spec import ArchiveSpec
 
@@ -34,7 +38,7 @@ _ROOM_LEFT = 16 << 20  # bytes that stay free on the file system
 _BLOCK = 4096
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _COMPRESSIONS = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz", _ZSTD: "zst"}
-_KEPT = ["chown", "dac_override", "fowner", "fsetid", "mknod"]
+_KEPT = ["chown", "dac_override", "fowner", "fsetid", "mknod", "setfcap"]
 _damaged: list[type[BaseException]] = [tarfile.TarError, EOFError, zlib.error, ValueError]
 with contextlib.suppress(ImportError):
     import lzma
@@ -47,17 +51,20 @@ _ReadError = tarfile.ReadError
 _INVALID: type[BaseException] = getattr(tarfile, "InvalidHeaderError", tarfile.ReadError)
 
 
-def unpack(archive: ArchiveSpec, site: Site) -> dict[str, t.Any]:
+def unpack(archive: ArchiveSpec, site: Site, log: Log) -> dict[str, t.Any]:
     """Unpack into the tree, which is empty.
 
     :returns: src and sha256, for the manifest
     :raises LxcError: when the archive is missing, another, damaged, hostile, or too large
     """
-    fd = open_archive(archive.src)
+    fd = (fetch(archive.src, os.path.dirname(site.path), log) if is_address(archive.src)
+          else open_archive(archive.src))
+    log.say("look at %s" % archive.src)
     with open(fd, "rb") as file:
         digest = check_sum(archive, file)
         size, count = survey(archive, file)
         check_room(archive.src, site, size, count)
+        log.say("unpack %d members, %d MiB" % (count, size >> 20))
         _in_child(archive, file, site)
     return {"src": archive.src, "sha256": digest}
 
@@ -104,25 +111,54 @@ class _Member(tarfile.TarInfo):
             raise _ReadError(str(error)) from error
 
 
-def open_tar(src: str, file: t.BinaryIO) -> tarfile.TarFile:
+@contextlib.contextmanager
+def open_tar(src: str, file: t.BinaryIO) -> t.Iterator[tarfile.TarFile]:
     """The archive as tarfile reads it.
 
-    :raises LxcError: when it is no tar file, or compressed in a way that this Python can't undo
+    :raises LxcError: when it is no tar file, or compressed in a way that this host can't undo
     """
     file.seek(0)
     start = file.read(8)
     file.seek(0)
     kind = next((k for magic, k in _COMPRESSIONS.items() if start.startswith(magic)), "tar")
     try:
-        tar: tarfile.TarFile = _open(fileobj=file, mode="r:" + kind, tarinfo=_Member)
-        return tar
+        tar = _open(fileobj=file, mode="r:" + kind, tarinfo=_Member)
     except tarfile.CompressionError as error:
-        raise LxcError("read archive", src, detail="this Python (%s) can't read %s"
-                       % (sys.version.split()[0], kind),
-                       hint="Compress it with gzip instead%s." % (
-                           ", or use Python 3.14" if kind == "zst" else "")) from error
+        program = programs.find("zstd") if kind == "zst" else None
+        if program is None:
+            raise LxcError("read archive", src, detail="this Python (%s) can't read %s"
+                           % (sys.version.split()[0], kind),
+                           hint="Compress it with gzip instead%s." % (
+                               ", or install zstd" if kind == "zst" else "")) from error
+        with _through(program, src, file) as tar:
+            yield tar
+        return
     except _UNREADABLE as error:
         raise _not_tar(src, error) from error
+    with tar:
+        yield tar
+
+
+@contextlib.contextmanager
+def _through(program: str, src: str, file: t.BinaryIO) -> t.Iterator[tarfile.TarFile]:
+    """By way of a program that undoes the compression."""
+    os.lseek(file.fileno(), 0, os.SEEK_SET)  # it has the descriptor, not what is buffered here
+    with subprocess.Popen([program, "-dcq"], stdin=file, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as process:
+        try:
+            try:
+                tar = _open(fileobj=process.stdout, mode="r|", tarinfo=_Member)
+            except _UNREADABLE as error:
+                raise _not_tar(src, error) from error
+            with tar:
+                yield tar
+            while process.stdout is not None and process.stdout.read(1 << 20):
+                pass  # padding: what ends too early is told by the status only
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise _not_tar(src, ValueError("%s ended with status %d" % (program, process.returncode)))
 
 
 def _not_tar(src: str, error: BaseException) -> LxcError:
@@ -143,7 +179,7 @@ def survey(archive: ArchiveSpec, file: t.BinaryIO) -> tuple[int, int]:
                 check_member(archive.src, member, archive.devices)
                 tar.members = []  # type: ignore[attr-defined]  # else all stay in memory
                 count += 1
-                size += _BLOCK + (-(-member.size // _BLOCK) * _BLOCK if member.isreg() else 0)
+                size += _BLOCK + -(-needs(member) // _BLOCK) * _BLOCK
     except _UNREADABLE as error:
         raise _not_tar(archive.src, error) from error
     if not count:
@@ -210,6 +246,8 @@ def _child(archive: ArchiveSpec, file: t.BinaryIO, site: Site) -> LxcError | Non
         return LxcError.from_os("unpack", archive.src, error, hint)
     except _DAMAGED as error:
         return _not_tar(archive.src, error)
+    except Exception as error:
+        return LxcError("unpack", archive.src, detail=repr(error))
     return None
 
 

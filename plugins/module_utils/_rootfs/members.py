@@ -4,9 +4,11 @@
 """The members of a tar file: which are refused, and how the others are written."""
 from __future__ import annotations
 
+import base64
 import os
 import stat
 import typing as t
+import urllib.parse
 
 from .._kernel.errors import LxcError
 
@@ -44,6 +46,22 @@ def check_member(src: str, member: tarfile.TarInfo, devices: bool) -> str:
     if member.size < 0:
         raise _refuse(src, member, "has a negative size")
     return path
+
+
+def _parts(member: tarfile.TarInfo) -> list[tuple[int, int]]:
+    """Offset and size of what a member has other than holes."""
+    if member.issparse():
+        return [(offset, size) for offset, size in t.cast(t.Any, member).sparse if size]
+    return [(0, member.size)]
+
+
+def needs(member: tarfile.TarInfo) -> int:
+    """Bytes of its content on the disk. Pure."""
+    if not member.isreg():
+        return 0
+    if member.issparse():
+        return sum(size for _offset, size in _parts(member))
+    return member.size
 
 
 def _clean(src: str, member: tarfile.TarInfo, name: str) -> str:
@@ -116,6 +134,39 @@ class Directory:
                 os.close(folder)
 
 
+# Extended attributes as GNU tar and libarchive write them into pax headers.
+_GNU, _LIBARCHIVE = "SCHILY.xattr.", "LIBARCHIVE.xattr."
+# What files may bring: the rest is the host's own policy (SELinux, IMA), or an overlay's.
+_TAKEN = ("user.", "security.capability", "system.posix_acl_")
+_NOT_TAKEN = "user.overlay."
+
+
+def attributes(member: tarfile.TarInfo) -> dict[str, bytes]:
+    """The extended attributes of a member that its file shall have, capabilities among them.
+    Pure."""
+    found = {}
+    for key, value in member.pax_headers.items():
+        name = ""
+        if key.startswith(_GNU):  # tarfile has decoded it as UTF-8, with what is none escaped
+            name, data = key[len(_GNU):], value.encode("utf-8", "surrogateescape")
+        elif key.startswith(_LIBARCHIVE):
+            name = urllib.parse.unquote(key[len(_LIBARCHIVE):])
+            data = base64.b64decode(value + "=" * (-len(value) % 4))
+        if name.startswith(_TAKEN) and not name.startswith(_NOT_TAKEN) and "\0" not in name:
+            found[name] = data
+    return found
+
+
+def _set_attributes(member: tarfile.TarInfo, fd: int) -> None:
+    for name, data in attributes(member).items():
+        try:
+            os.setxattr(fd, name, data)
+        except OSError as error:
+            raise LxcError("set attribute %s of" % name, member.name, error.errno,
+                           "Choose a path on a file system that has it, such as ext4 or xfs."
+                           ) from error
+
+
 def extract_member(src: str, tar: tarfile.TarFile, member: tarfile.TarInfo, path: str,
                    root: Directory) -> None:
     """Write one member that ``check_member`` let through.
@@ -125,6 +176,7 @@ def extract_member(src: str, tar: tarfile.TarFile, member: tarfile.TarInfo, path
     mode, mtime = member.mode & 0o7777, max(0, member.mtime)
     if not path:
         os.fchown(root.fd, member.uid, member.gid)
+        _set_attributes(member, root.fd)
         root.folders[""] = (mode, mtime)
         return
     try:
@@ -137,7 +189,7 @@ def extract_member(src: str, tar: tarfile.TarFile, member: tarfile.TarInfo, path
         if member.isdir():
             if not _is_folder(folder, name):
                 os.mkdir(name, 0o700, dir_fd=folder)
-            os.chown(name, member.uid, member.gid, dir_fd=folder, follow_symlinks=False)
+            _finish_folder(member, folder, name)
             root.folders[path] = (mode, mtime)
         elif member.issym():
             os.symlink(member.linkname, name, dir_fd=folder)
@@ -154,6 +206,15 @@ def extract_member(src: str, tar: tarfile.TarFile, member: tarfile.TarInfo, path
             _write(tar, member, folder, name, mode, mtime)
     finally:
         os.close(folder)
+
+
+def _finish_folder(member: tarfile.TarInfo, folder: int, name: str) -> None:
+    fd = os.open(name, _FOLDER, dir_fd=folder)
+    try:
+        os.fchown(fd, member.uid, member.gid)
+        _set_attributes(member, fd)
+    finally:
+        os.close(fd)
 
 
 def _make_room(src: str, member: tarfile.TarInfo, folder: int, name: str) -> None:
@@ -206,15 +267,20 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: int, name: str
            mtime: float) -> None:
     fd = os.open(name, _NEW, 0o600, dir_fd=folder)
     with open(fd, "wb") as file:
-        stream = tar.extractfile(member)
-        left = member.size
-        while stream is not None and left:
-            block = stream.read(min(left, 1 << 20))
-            if not block:
-                raise EOFError("unexpected end of data")
-            file.write(block)
-            left -= len(block)
+        # Without its buffer, which can't seek over a hole in what comes from a pipe.
+        stream = t.cast(t.Any, tar.extractfile(member)).raw
+        os.truncate(fd, member.size)  # what lies between the parts stays a hole
+        for offset, left in _parts(member):
+            file.seek(offset)
+            stream.seek(offset)
+            while left:
+                block = stream.read(min(left, 1 << 20))
+                if not block:
+                    raise EOFError("unexpected end of data")
+                file.write(block)
+                left -= len(block)
         file.flush()
         os.fchown(fd, member.uid, member.gid)
         os.fchmod(fd, mode)  # after fchown, which clears the set-user-ID bit
+        _set_attributes(member, fd)  # capabilities too
         os.utime(fd, (mtime, mtime))

@@ -294,7 +294,7 @@ class Unpack(Operation):
         return "unpack %s" % self.archive.src
 
     def execute(self, place: Workplace) -> None:
-        place.found["source"] = unpack(self.archive, place.tree)
+        place.found["source"] = unpack(self.archive, place.tree, place.log)
 
 
 @dataclasses.dataclass(frozen=True)

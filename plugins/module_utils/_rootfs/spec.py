@@ -11,6 +11,7 @@ from .._kernel.errors import LxcError
 from .accounts import Account, check_account, check_unique, make_key_lines
 from .clone import CloneSpec
 from .debootstrap import DebootstrapSpec, make_debootstrap
+from .fetch import is_address
 from .image import ImageSpec, make_image
 
 # Options that say what a tree is made of.
@@ -193,8 +194,12 @@ def _check_command(command: list[str]) -> None:
 
 
 def _make_archive(options: dict[str, t.Any]) -> ArchiveSpec:
-    src = check_path(options["src"], "archive.src")
-    checksum = options.get("checksum")
+    src, checksum = options["src"], options.get("checksum")
+    if not is_address(src):
+        src = check_path(src, "archive.src")
+    elif not checksum or not src.isprintable() or " " in src:
+        raise LxcError(_DOING, "archive.checksum", detail="%r has none" % src,
+                       hint="What is fetched has to be known: give 'sha256:' and its digits.")
     if checksum is not None:
         kind, colon, digest = checksum.partition(":")
         digest = digest.lower()
