@@ -370,13 +370,14 @@ options:
         type: str
       reboot_signal:
         description:
-          - The signal that asks the init to reboot. Left out for a new container, or V(""), it
-            depends on the init.
+          - "The signal that asks the init to reboot. Not honoured yet: a container with one is not
+            started. V(\"\") is none."
         type: str
       stop_signal:
         description:
           - The signal that ends an init which did not end by itself in time. Left out for a new
-            container, or V(""), it is SIGKILL. What is left after it gets SIGKILL all the same.
+            container, or V(""), it is SIGKILL. Who has not ended 5 seconds after it gets SIGKILL
+            all the same.
         type: str
       init:
         description:
@@ -483,13 +484,13 @@ options:
         type: str
       apparmor_profile:
         description:
-          - The AppArmor profile of the container, V(unconfined), or V(unchanged). V("") is none. An
-            error at the start where the host has no AppArmor.
+          - "The AppArmor profile of the container, V(unconfined), or V(unchanged). V(\"\") is none.
+            Not honoured yet: a container with one is not started."
         type: str
       selinux_context:
         description:
-          - The SELinux context of the container. V("") is none. An error at the start where the
-            host has no SELinux.
+          - "The SELinux context of the container. V(\"\") is none. Not honoured yet: a container
+            with one is not started."
         type: str
       keyring_session:
         description:
@@ -852,13 +853,14 @@ options:
     type: str
   reboot_signal:
     description:
-      - The signal that asks the init to reboot. Left out for a new container, or V(""), it depends
-        on the init.
+      - "The signal that asks the init to reboot. Not honoured yet: a container with one is not
+        started. V(\"\") is none."
     type: str
   stop_signal:
     description:
       - The signal that ends an init which did not end by itself in time. Left out for a new
-        container, or V(""), it is SIGKILL. What is left after it gets SIGKILL all the same.
+        container, or V(""), it is SIGKILL. Who has not ended 5 seconds after it gets SIGKILL all
+        the same.
     type: str
   init:
     description:
@@ -958,13 +960,13 @@ options:
     type: str
   apparmor_profile:
     description:
-      - The AppArmor profile of the container, V(unconfined), or V(unchanged). V("") is none. An
-        error at the start where the host has no AppArmor.
+      - "The AppArmor profile of the container, V(unconfined), or V(unchanged). V(\"\") is none. Not
+        honoured yet: a container with one is not started."
     type: str
   selinux_context:
     description:
-      - The SELinux context of the container. V("") is none. An error at the start where the host
-        has no SELinux.
+      - "The SELinux context of the container. V(\"\") is none. Not honoured yet: a container with
+        one is not started."
     type: str
   keyring_session:
     description:

@@ -178,3 +178,13 @@ def test_the_interpreter_can_not_be_overwritten(box: Sandbox) -> None:
         {**USR, "read_only": False}], **STRONG)
     assert shown == "read-only 1\nrefused\n"
     assert hashlib.sha256(python.read_bytes()).hexdigest() == before
+
+
+def test_a_seccomp_profile_of_lxcs_format(box: Sandbox) -> None:
+    profile = box.folder / "profile"
+    profile.write_text("2\ndenylist\nmkdir errno 28\nmkdirat errno 28\nptrace\n")
+    script = "busybox mkdir /tmp/made; busybox touch /tmp/else && echo else"
+    said = box.run("profile", script, seccomp=str(profile))
+    assert "No space left" in said and "else" in said and not (box.rootfs / "tmp/made").exists()
+    profile.unlink()
+    assert str(profile) in str(box.refused("gone", seccomp=str(profile)))

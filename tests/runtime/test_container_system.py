@@ -172,3 +172,20 @@ def test_a_read_only_root_and_a_log_elsewhere(box: Sandbox) -> None:
     box.ended(name)
     assert "refused" in log.read_text()
     assert not os.path.exists(store.folder(name) + "/console.log")
+
+
+def test_a_stop_signal_takes_the_place_of_the_kill(box: Sandbox) -> None:
+    """Of an init that does not heed its halt signal."""
+    name = box.define("stop", "trap 'echo no' TERM; trap 'exit 4' USR1; echo ready; "
+                      "while :; do busybox sleep 0.05; done", stop_signal="SIGUSR1")
+    box.start(name)
+    wait_until(lambda: "ready" in console(name))
+    outcome = lifecycle.stop([name], timeout=0)[name]
+    assert isinstance(outcome, dict), outcome
+    assert "within 0 s" in outcome["killed"] and outcome["exit"] == {"code": 4}
+
+
+def test_mounts_out_of_a_file(box: Sandbox) -> None:
+    (box.folder / "fstab").write_text("%s mnt none bind,ro 0 0\n" % box.folder)
+    pid = box.launch("fstab", mount_fstab=str(box.folder / "fstab"))
+    assert "ro" in mounted(pid)["/mnt"]["options"].split(",")

@@ -4,6 +4,7 @@
 """Launch plans by tables: what a definition becomes on a v1, a v2 and a hybrid host."""
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
@@ -246,3 +247,29 @@ def test_an_architecture_that_the_machine_can_not_run_is_refused() -> None:
     assert plan(arch="x86_64")["personality"] == 0 and plan()["personality"] is None
     with pytest.raises(LxcError, match="this machine is x86_64"):
         plan(arch="armhf")
+
+
+def test_mounts_out_of_a_file_come_first(tmp_path: pathlib.Path) -> None:
+    listed = tmp_path / "fstab"
+    listed.write_text("# comment\n\n/a\\040b  srv/x none bind,ro,create=dir 0 0\n"
+                      "tmpfs /srv/web1/run tmpfs size=1m,optional\n")
+    made = plan(command=["/x"], mount_fstab=str(listed),
+                mounts=[{"source": "/c", "target": "/srv/x/y"}])["staged"]
+    assert [(m["source"], m["target"], m["type"]) for m in made] == [
+        ("/a b", "/srv/x", "bind"), ("tmpfs", "/run", "tmpfs"), ("/c", "/srv/x/y", "bind")]
+    assert made[0]["options"] == ["ro"] and made[0]["create"] == "dir"
+    assert made[1]["options"] == ["size=1m"] and made[1]["optional"]
+
+
+@pytest.mark.parametrize("line, words", [
+    ("/a b", "2 fields"), ("/dev/sda1 /mnt ext4 ro 0 0", "ext4"), ("a b none bind", "not absolute"),
+    ("/a ../b none bind", "not below"), ("/a b none bind,create=x", "neither"),
+    ("/a b none bind,size=1", "no option"),
+])
+def test_a_line_of_mounts_that_can_not_be_is_named(tmp_path: pathlib.Path, line: str,
+                                                   words: str) -> None:
+    listed = tmp_path / "fstab"
+    listed.write_text("\n" + line)
+    with pytest.raises(LxcError) as caught:
+        plan(mount_fstab=str(listed))
+    assert words in caught.value.detail and caught.value.subject == "%s:2" % listed

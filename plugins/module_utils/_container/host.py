@@ -38,6 +38,18 @@ class Host:
         self.machine = os.uname().machine
         self.machine_id = _machine_id()
 
+    def read_file(self, path: str) -> str:
+        """A file that a definition names, to be read at each start.
+
+        :raises LxcError: when it can't be read
+        """
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+                return stream.read()
+        except OSError as error:
+            raise LxcError.from_os("read", path, error, "Correct its name in the definition."
+                                   ) from error
+
     def unified(self) -> str | None:
         """Where v2 is mounted."""
         return next((h.path for h in self.hierarchies if h.version == 2), None)

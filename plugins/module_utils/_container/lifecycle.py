@@ -20,6 +20,8 @@ from . import cleanup, events, fault, hooks, host, host_links, launch, plan, sto
 from .operation import TIMEOUT, locked, reconcile, settle
 from .signals import signal_name
 
+_LAST_WORDS = 5  # seconds that an init has after its stop_signal
+
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any
@@ -179,11 +181,22 @@ def _end(pidfd: int, recorded: dict[str, Any]) -> None:
             cgroup_tree.kill(path)  # reaches what v2 has frozen
 
 
+def _send_stop_signal(pidfd: int, whose: tuple[str, dict[str, Any]]) -> bool:
+    """The definition's own, in place of SIGKILL.
+
+    :returns: whether there is something to wait for
+    """
+    wanted = (store.read_definition(whose[0]) or {}).get("stop_signal")
+    if not wanted or wanted == "SIGKILL":
+        return False
+    return processes.send_signal(pidfd, processes.signal_number(wanted))
+
+
 def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Outcomes,
                    began: float, timeout: float) -> None:
     """Wait for each init, then for its monitor to have cleaned up; do that where there is none."""
     deadline = began + timeout
-    killed = False
+    killed = asked_last = False
     ended: dict[str, float] = {}  # after how many seconds: each has its own
     while waiting:
         gone = processes.wait_ended(list(waiting), deadline - time.monotonic())
@@ -200,10 +213,14 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
                     "stop container", name, errno.ETIMEDOUT, detail="it outlives SIGKILL",
                     hint="A process may hang in the kernel: see its /proc/PID/stack.")
             break
-        for pidfd, (name, recorded) in waiting.items():
+        for _pidfd, (name, _recorded) in waiting.items():
             outcome = outcomes[name]
             if isinstance(outcome, dict) and not outcome["killed"]:
                 outcome["killed"] = "it did not end within %g s" % timeout
+        if not asked_last and any([_send_stop_signal(*item) for item in waiting.items()]):
+            asked_last, deadline = True, time.monotonic() + _LAST_WORDS
+            continue
+        for pidfd, (_name, recorded) in waiting.items():
             _end(pidfd, recorded)
         killed, deadline = True, time.monotonic() + 10
     for name, seconds in ended.items():

@@ -24,8 +24,8 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
 # Options that can be written down already, with the value that this runtime honours.
-_NOT_YET: dict[str, Any] = {"mount_fstab": None, "apparmor_profile": None,
-                            "selinux_context": None}
+_NOT_YET: dict[str, Any] = {"apparmor_profile": None, "selinux_context": None,
+                            "reboot_signal": None}
 _KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
 _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 
@@ -55,7 +55,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
                                            definition["privileged"], host)
     groups["owner"] = ([idmaps.outside(idmaps.ranges(definition["idmap"], kind), 0)
                         for kind in ("uid", "gid")] if definition["idmap"] else None)
-    staged, late = _plan_mounts(definition, manifest)
+    staged, late = _plan_mounts(definition, manifest, host)
     if whole:
         staged = system.folders_in_memory({m["target"] for m in [*staged, *late]}) + staged
     plan: dict[str, Any] = {
@@ -148,14 +148,19 @@ def monitor_folders(host: Host) -> list[str]:
     return ["%s/%s/%s" % (h.path, TREE, MONITORS) for h in host.hierarchies]
 
 
-def _plan_mounts(definition: dict[str, Any], manifest: dict[str, Any]
+def _plan_mounts(definition: dict[str, Any], manifest: dict[str, Any], host: Host
                  ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What is staged by the host's root, and what init mounts after the kernel's own."""
     staged = [{"type": "bind", "source": m["source"], "target": m["target"], "id_mapped": True,
                "options": ["ro"] if m.get("read_only", True) else [], "create": None,
                "optional": False} for m in manifest.get("mounts") or []]
     late: list[dict[str, Any]] = []
-    for mount in definition["mounts"]:
+    listed: list[dict[str, Any]] = []
+    if definition["mount_fstab"]:
+        from . import fstab  # few containers have one
+        path = definition["mount_fstab"]
+        listed = fstab.read(path, host.read_file(path), definition["rootfs"])
+    for mount in [*listed, *definition["mounts"]]:
         (staged if is_staged(mount) else late).append(mount_of(mount))
     return staged, late
 
@@ -253,8 +258,8 @@ def _seccomp(definition: dict[str, Any], host: Host) -> str | None:
     if definition["seccomp"] == "unconfined":
         return None
     if definition["seccomp"] != "default":
-        raise LxcError("plan the start of", definition["name"],
-                       detail="a seccomp profile of its own is not honoured yet",
-                       hint="Use default or unconfined.")
+        from . import seccomp_profile  # few containers have one
+        path = definition["seccomp"]
+        return seccomp_profile.compile_profile(path, host.read_file(path), host.machine).hex()
     refused = {number: 1 for number in defaults.refused_numbers(host.machine)}  # EPERM
     return seccomp.program(refused, defaults.NEWEST_SYSCALL, host.machine).hex()

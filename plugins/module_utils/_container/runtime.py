@@ -25,15 +25,17 @@ FILES = {
     "_kernel": (
         "__init__", "addresses", "capabilities", "cgroup_tree", "cgroups", "device_filter",
         "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
-        "netlink_links", "netlink_socket", "processes", "seccomp", "syscalls"),
+        "netlink_links", "netlink_socket", "processes", "seccomp", "syscall_numbers",
+        "syscalls"),
     "_container": (
         "__init__", "attach", "attach_command", "cgroup_throttle", "cgroup_values",
         "cleanup", "clocks", "defaults", "entry", "event_stream", "events", "exchange",
-        "fault", "freezer", "hooks", "host", "host_links", "init", "launch", "launcher",
-        "lifecycle", "monitor", "namespaces", "network", "network_end", "network_links",
-        "network_plan", "network_scripts", "observe", "operation", "overlay", "plan",
-        "process_list", "program", "reaper", "runtime", "signals", "starter", "store",
-        "system", "target", "users", "wait"),
+        "fault", "freezer", "fstab", "hooks", "host", "host_links", "init", "launch",
+        "launcher", "lifecycle", "monitor", "namespaces", "network", "network_end",
+        "network_links", "network_plan", "network_scripts", "observe", "operation",
+        "overlay", "plan", "process_list", "program", "reaper", "runtime",
+        "seccomp_profile", "signals", "starter", "store", "system", "target", "users",
+        "wait"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".

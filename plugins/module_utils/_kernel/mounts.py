@@ -140,11 +140,11 @@ def read_mountinfo(path: str = "/proc/self/mountinfo") -> list[dict[str, str]]:
 def parse_mountinfo_line(line: str) -> dict[str, str]:
     left, _separator, right = line.partition(" - ")
     fields, tail = left.split(" "), right.split(" ")
-    return {"root": _unescape(fields[3]), "target": _unescape(fields[4]), "options": fields[5],
-            "fstype": tail[0], "source": _unescape(tail[1]), "super_options": tail[2]}
+    return {"root": unescape(fields[3]), "target": unescape(fields[4]), "options": fields[5],
+            "fstype": tail[0], "source": unescape(tail[1]), "super_options": tail[2]}
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
     """The kernel writes space, tab, newline, backslash and # as three octal digits."""
     if "\\" not in text:
         return text

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from collections import namedtuple
 
 from .errors import LxcError
 
@@ -14,7 +15,23 @@ ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # AUDIT_ARCH_*
 _X32_BIT = 0x40000000
 
 _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_AT_LEAST, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x06
-_KILL_PROCESS, _ERRNO, _ALLOW = 0x80000000, 0x50000, 0x7FFF0000
+_AND = 0x54
+# SECCOMP_RET_*; an errno goes into the low bits of ERRNO.
+KILL, TRAP, ERRNO, LOG, ALLOW = 0x80000000, 0x30000, 0x50000, 0x7FFC0000, 0x7FFF0000
+
+TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
+if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    class Rule(NamedTuple):
+        """What is answered to a system call whose arguments compare so: (index, SCMP_CMP_*, value,
+        mask) each, all of them; without any, to each call of that number."""
+
+        number: int
+        action: int
+        arguments: tuple[tuple[int, str, int, int], ...]
+else:
+    Rule = namedtuple("Rule", "number action arguments")
 
 
 def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -30,21 +47,95 @@ def program(refused: dict[int, int], newest: int, machine: str = "") -> bytes:
     :param machine: as os.uname has it, the running one by default
     :raises LxcError: for a machine whose system call ABI is not known here
     """
-    machine = machine or os.uname().machine
+    code = _own_abi_only(machine or os.uname().machine)
+    code += [_instruction(_JUMP_ABOVE, newest, 0, 1),
+             _instruction(_RETURN, ERRNO | errno.ENOSYS)]
+    for number, answer in sorted(refused.items()):
+        code += [_instruction(_JUMP_EQUAL, number, 0, 1), _instruction(_RETURN, ERRNO | answer)]
+    return b"".join([*code, _instruction(_RETURN, ALLOW)])
+
+
+def _own_abi_only(machine: str) -> list[bytes]:
+    """Kill foreign ABIs; the system call's number is loaded afterwards."""
     if machine not in ARCHITECTURES:
         raise LxcError("build the seccomp filter for", machine, detail="unknown architecture",
                        hint="Known are %s." % ", ".join(sorted(ARCHITECTURES)))
     code = [
         _instruction(_LOAD, 4),  # seccomp_data.arch
         _instruction(_JUMP_EQUAL, ARCHITECTURES[machine], 1, 0),
-        _instruction(_RETURN, _KILL_PROCESS),
+        _instruction(_RETURN, KILL),
         _instruction(_LOAD, 0),  # seccomp_data.nr
     ]
     if machine == "x86_64":  # x32 has the same architecture and a bit in the number
         code += [_instruction(_JUMP_AT_LEAST, _X32_BIT, 0, 1),
-                 _instruction(_RETURN, _KILL_PROCESS)]
-    code += [_instruction(_JUMP_ABOVE, newest, 0, 1),
-             _instruction(_RETURN, _ERRNO | errno.ENOSYS)]
-    for number, answer in sorted(refused.items()):
-        code += [_instruction(_JUMP_EQUAL, number, 0, 1), _instruction(_RETURN, _ERRNO | answer)]
-    return b"".join([*code, _instruction(_RETURN, _ALLOW)])
+                 _instruction(_RETURN, KILL)]
+    return code
+
+
+def profile(rules: list[Rule], otherwise: int, machine: str) -> bytes:
+    """The first rule that fits answers, else ``otherwise`` does. Foreign ABIs are killed.
+
+    :raises LxcError: for more than the kernel takes, or an unknown machine
+    """
+    code = _own_abi_only(machine)
+    for rule in rules:
+        code += _rule(rule)
+    code.append(_instruction(_RETURN, otherwise))
+    if len(code) > 4096:  # BPF_MAXINSNS
+        raise LxcError("build the seccomp filter for", machine, errno.E2BIG,
+                       "Leave out rules.", "it has %d instructions" % len(code))
+    return b"".join(code)
+
+
+def _rule(rule: Rule) -> list[bytes]:
+    """Each test that fails jumps behind the block, whose end loads the number again."""
+    tests: list[tuple[bytes | int, int, bool, bool]] = []
+    for argument in rule.arguments:
+        tests += _compare(*argument)
+    again = [_instruction(_LOAD, 0)] if tests else []
+    block: list[bytes] = []
+    size = len(tests) + 1  # and the return
+    for place, (code, value, out_if_true, out_if_false) in enumerate(tests):
+        left = size - place - 1
+        if isinstance(code, bytes):
+            block.append(code)
+        else:
+            block.append(_instruction(code, value, left if out_if_true else 0,
+                                      left if out_if_false else 0))
+    block.append(_instruction(_RETURN, rule.action))
+    skip = len(block) + len(again)
+    return [_instruction(_JUMP_EQUAL, rule.number, 0, skip), *block, *again]
+
+
+def _compare(index: int, operator: str, value: int, mask: int
+             ) -> list[tuple[bytes | int, int, bool, bool]]:
+    """Instructions, or jumps as (code, value, leave if true, leave if false).
+
+    Arguments have 64 bits and the machine 32. Both halves of an equality have to hold; for the
+    others the high halves have to be equal, or to decide.
+    """
+    low, high = 16 + 8 * index, 20 + 8 * index  # of struct seccomp_data, little endian
+    words = (value & 0xFFFFFFFF, value >> 32)
+    if operator in ("SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ"):
+        masks = (mask & 0xFFFFFFFF, mask >> 32) if operator == "SCMP_CMP_MASKED_EQ" else None
+        found: list[tuple[bytes | int, int, bool, bool]] = []
+        for place, offset in enumerate((low, high)):
+            found.append((_instruction(_LOAD, offset), 0, False, False))
+            if masks:
+                found.append((_instruction(_AND, masks[place]), 0, False, False))
+            found.append((_JUMP_EQUAL, words[place], False, True))
+        return found
+    # What follows has "yes" two jumps ahead: past the tests of the low half.
+    load_high = (_instruction(_LOAD, high), 0, False, False)
+    load_low = (_instruction(_LOAD, low), 0, False, False)
+    if operator == "SCMP_CMP_NE":
+        return [load_high, (_instruction(_JUMP_EQUAL, words[1], 0, 2), 0, False, False), load_low,
+                (_JUMP_EQUAL, words[0], True, False)]
+    above = operator in ("SCMP_CMP_GT", "SCMP_CMP_GE")
+    last = _JUMP_ABOVE if operator in ("SCMP_CMP_GT", "SCMP_CMP_LE") else _JUMP_AT_LEAST
+    if above:
+        return [load_high, (_instruction(_JUMP_ABOVE, words[1], 3, 0), 0, False, False),
+                (_JUMP_EQUAL, words[1], False, True), load_low, (last, words[0], False, True)]
+    return [load_high, (_JUMP_ABOVE, words[1], True, False),
+            (_instruction(_JUMP_EQUAL, words[1], 0, 2), 0, False, False), load_low,
+            (last, words[0], True, False)]
