@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pathlib
 import pty
 import signal
 import struct
@@ -23,13 +24,14 @@ box = pytest.fixture(container_sandbox.sandbox)
 kinds = pytest.mark.parametrize("privileged", [False, True], ids=["unprivileged", "privileged"])
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-I", "-S", runtime.ensure(), "attach", *words]
+def command(*words: str, word: str = "attach") -> list[str]:
+    return [sys.executable, "-I", "-S", runtime.ensure(), word, *words]
 
 
-def run(*words: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command(*words), input=data, capture_output=True, timeout=PATIENCE,
-                          check=False)
+def run(*words: str, data: bytes = b"", word: str = "attach"
+        ) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command(*words, word=word), input=data, capture_output=True,
+                          timeout=PATIENCE, check=False)
 
 
 @kinds
@@ -85,6 +87,61 @@ def test_signals_are_handed_on(box: Sandbox) -> None:
         child.send_signal(signal.SIGTERM)
         assert child.stdout.read() == b"got\n" and child.wait(PATIENCE) == 5
         child.stdout.close()
+
+
+@kinds
+def test_files_without_a_program(box: Sandbox, privileged: bool) -> None:
+    """Put and fetch need nothing of the container, whose only program is init here."""
+    init = box.launch("files", privileged=privileged)
+    name = PREFIX + "files"
+    data = os.urandom(3 << 20)
+    path = "/tmp/a ' \n\udcff"
+    size = str(len(data))
+    assert run("--size", size, "--mode", "751", "--user", "7", name, path, data=data,
+               word="put").returncode == 0
+    made = os.stat(os.fsencode("%s/%s" % (box.rootfs, path)))
+    assert (made.st_mode & 0o7777, made.st_uid, made.st_size) == (0o751, 7, len(data))
+    again = run("--size=4", "--offset", "1048576", name, path, data=b"abcdignored", word="put")
+    assert again.returncode == 0
+    data = data[:1 << 20] + b"abcd" + data[(1 << 20) + 4:]
+    assert run(name, path, word="fetch").stdout == data
+    assert run("--offset=5", "--size", "9", name, path, word="fetch").stdout == data[5:14]
+    assert run("--size", "0", name, path, word="put").returncode == 0  # cut
+    assert run(name, path, word="fetch").stdout == b""
+    assert b"Name:" in run(name, "/proc/1/status", word="fetch").stdout
+    children = pathlib.Path("/proc/%d/task/%d/children" % (init, init))
+    assert children.read_text() == ""
+
+
+def test_files_that_can_not_be(box: Sandbox) -> None:
+    box.launch("nofiles", mounts=[{"type": "tmpfs", "target": "/mnt", "options": ["size=64k"]}])
+    name = PREFIX + "nofiles"
+    (box.rootfs / "etc/secret").write_text("x")
+    (box.rootfs / "etc/secret").chmod(0o600)
+    os.mkfifo(box.rootfs / "tmp/fifo")
+    victim = box.folder / "victim"
+    victim.write_text("the host's")
+    (box.rootfs / "tmp/link").symlink_to(victim)
+    (box.rootfs / "tmp/magic").symlink_to("/proc/self/fd/0")
+    big = str(1 << 20)
+    for words, data, text in (
+            (("fetch", name, "/nope"), b"", b"No such file"),
+            (("fetch", name, "/etc"), b"", b"Is a directory"),
+            (("fetch", "--user=7", name, "/etc/secret"), b"", b"Permission denied"),
+            (("fetch", name, "/tmp/fifo"), b"", b"FIFO"),
+            (("fetch", name, "/tmp/link"), b"", b"No such file"),
+            (("put", "--size=1", name, "/tmp/link"), b"x", b"No such file"),
+            (("put", "--size=1", name, "/tmp/magic"), b"x", b"symbolic links"),
+            (("put", "--size=9", name, "/tmp/short"), b"x", b"8 of 9 bytes did not arrive"),
+            (("put", "--size", big, name, "/mnt/full"), bytes(1 << 20), b"No space left"),
+            (("put", name, "/tmp/x"), b"x", b"--size is missing"),
+            (("put", "--mode=9", "--size=1", name, "/tmp/x"), b"x", b"takes a number"),
+            (("fetch", name), b"", b"one container and one file"),
+            (("fetch", "nobody", "/x"), b"", b"not defined")):
+        done = run(*words[1:], data=data, word=words[0])
+        assert done.returncode == 125 and text in done.stderr, (words, done.stderr)
+        assert done.stdout == b"" and done.stderr.startswith(b"fleet-lxc: ")
+    assert victim.read_text() == "the host's"
 
 
 @kinds

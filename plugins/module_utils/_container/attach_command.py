@@ -16,7 +16,7 @@ import struct
 import termios
 
 from .._kernel.errors import LxcError
-from . import attach, exchange
+from . import attach, exchange, transfer
 from .entry import Command
 from .target import Target, resize
 
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 USAGE = """\
 usage: fleet-lxc attach [option]... NAME[,NAME]... [--] [COMMAND [ARGUMENT]...]
-Run COMMAND, or the user's shell, in running containers.
+       fleet-lxc put --size BYTES [option]... NAME FILE
+       fleet-lxc fetch [option]... NAME FILE
+Run COMMAND, or the user's shell, in running containers; write standard input into a FILE of a
+container; write such a FILE to standard output.
   --user USER        name or number inside the container
   --group GROUP      instead of the user's own
   --groups G[,G]...  instead of the other groups of the user; "" for none
@@ -35,41 +38,58 @@ Run COMMAND, or the user's shell, in running containers.
   --keep-env         hand on the caller's variables
   --timeout SECONDS  then kill the command and what it started
   --tty, --no-tty    with a terminal, or without; by default with one where there is one
+  --no-stdin         nothing to read for the command
+  --offset BYTES     where in the FILE to begin; other than 0 the FILE has to be there
+  --size BYTES       how much to copy
+  --mode OCTAL       permissions of a FILE that is new, 0644 by default
 Ends as the command does, 128 and the number of a signal that ended it; 127 and 126 for a command
 that is not there or can't be run, 125 for everything else that went wrong.
 """
 _CHUNK = 1 << 16
-_WITH_VALUE = ("--user", "--group", "--groups", "--cwd", "--env", "--timeout")
+_WHOLE = 1 << 62  # bytes: more than there are
+_WITH_VALUE = ("--user", "--group", "--groups", "--cwd", "--env", "--timeout", "--offset",
+               "--size", "--mode")
 
 
 class Options:
     """What the command line says."""
 
-    def __init__(self, arguments: list[str]) -> None:
+    def __init__(self, word: str, arguments: list[str]) -> None:
         self.names: list[str] = []
         self.terminal: bool | None = None
         self.timeout: float | None = None
+        self.stdin = True
         self.command = Command([])
+        self._file = {"offset": 0, "size": _WHOLE, "mode": 0o644}
         rest = list(arguments)
         while rest and rest[0].startswith("-") and rest[0] != "--":
-            word, equals, value = rest.pop(0).partition("=")
-            if word in _WITH_VALUE:
+            option, equals, value = rest.pop(0).partition("=")
+            if option in _WITH_VALUE:
                 if not equals:
                     if not rest:
-                        raise _misused("%s needs a value" % word)
+                        raise _misused("%s needs a value" % option)
                     value = rest.pop(0)
-                self._set(word, value)
+                self._set(option, value)
             elif equals:
-                raise _misused("%s takes no value" % word)
+                raise _misused("%s takes no value" % option)
             else:
-                self._switch(word)
+                self._switch(option)
         if rest and rest[0] != "--":
             self.names = rest.pop(0).split(",")
         if not self.names:
             raise _misused("the container's name is missing")
         if rest and rest[0] == "--":
             del rest[0]
-        self.command.argv = rest
+        if word == "attach":
+            self.command.argv = rest
+            return
+        if len(self.names) != 1 or len(rest) != 1:
+            raise _misused("%s takes one container and one file" % word)
+        if word == transfer.PUT and self._file["size"] == _WHOLE:
+            raise _misused("--size is missing")
+        self.terminal = False
+        self.stdin = word == transfer.PUT
+        self.command.transfer = {"kind": word, "path": rest[0], **self._file}
 
     def _set(self, word: str, value: str) -> None:
         if word == "--env":
@@ -84,6 +104,11 @@ class Options:
                 self.timeout = float(value)
             except ValueError:
                 raise _misused("--timeout takes seconds") from None
+        elif word[2:] in self._file:
+            try:
+                self._file[word[2:]] = int(value, 8 if word == "--mode" else 10)
+            except ValueError:
+                raise _misused("%s takes a number" % word) from None
         else:
             setattr(self.command, word[2:], value)
 
@@ -94,6 +119,8 @@ class Options:
             self.terminal = True
         elif word == "--no-tty":
             self.terminal = False
+        elif word == "--no-stdin":
+            self.stdin = False
         else:
             raise _misused("there is no option %s" % word)
 
@@ -103,14 +130,17 @@ def _misused(detail: str) -> LxcError:
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Carry it out, and end this process as the command ended."""
+    """Carry it out, and end this process as the command ended.
+
+    :param arguments: attach, put or fetch, and what belongs to it
+    """
     code = 125
     try:
-        if arguments[:1] in (["--help"], ["-h"]):
+        if arguments[1:2] in (["--help"], ["-h"]):
             _write(1, USAGE.encode())
             code = 0
         else:
-            options = Options(arguments)
+            options = Options(arguments[0], arguments[1:])
             code = _one(options) if len(options.names) == 1 else _many(options)
     except LxcError as error:
         code = _explain(error)
@@ -159,7 +189,8 @@ def _one(options: Options) -> int:
     options.command.killable = options.timeout is not None
     target = Target(options.names[0])
     relay: _Pipes | _Terminal
-    relay = _Terminal(target, options.command) if terminal else _Pipes(target, options.command)
+    relay = (_Terminal(target, options.command) if terminal
+             else _Pipes(target, options.command, options.stdin))
     target.close()
     with relay:
         return relay.run(options.timeout)
@@ -215,12 +246,15 @@ class _Relay:
         if error:
             raise error
 
-    def _connect(self, to: int, sources: dict[int, int]) -> None:
+    def _connect(self, to: int, sources: dict[int, int], stdin: bool) -> None:
         self._to, self._from = to, sources
         os.set_blocking(to, False)
         for source in sources:
             self._loop.add(source, select.POLLIN, self._reader(source))
-        self._listen()
+        if stdin:
+            self._listen()
+        else:
+            self._end_of_input()
 
     def _listen(self) -> None:
         try:
@@ -291,14 +325,14 @@ class _Relay:
 class _Pipes(_Relay):
     """Standard input, output and error, each through a pipe."""
 
-    def __init__(self, target: Target, command: Command) -> None:
+    def __init__(self, target: Target, command: Command, stdin: bool) -> None:
         pipes = [os.pipe(), os.pipe(), os.pipe()]
         inner = (pipes[0][0], pipes[1][1], pipes[2][1])
         super().__init__(attach.spawn(target, command, inner))
         for fd in inner:
             os.close(fd)
         self._waiting = False
-        self._connect(pipes[0][1], {pipes[1][0]: 1, pipes[2][0]: 2})
+        self._connect(pipes[0][1], {pipes[1][0]: 1, pipes[2][0]: 2}, stdin)
 
     def _wait_to_send(self) -> None:
         if not self._waiting:
@@ -332,7 +366,7 @@ class _Terminal(_Relay):
         super().__init__(attach.spawn(target, command, (inner, inner, inner)))
         os.close(inner)
         self._saved: list[Any] | None = termios.tcgetattr(0) if os.isatty(0) else None
-        self._connect(outer, {outer: 1})
+        self._connect(outer, {outer: 1}, True)
 
     def __enter__(self) -> _Relay:
         if self._saved:

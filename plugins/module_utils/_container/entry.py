@@ -19,7 +19,7 @@ import termios
 
 from .._kernel import capabilities, syscalls
 from .._kernel.errors import LxcError
-from . import program, users
+from . import program, transfer, users
 from .target import DOING
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -42,16 +42,17 @@ class Command:
     :param groups: the other groups; None for those that list the user
     :param killable: whether kill() has to reach everything that the program starts
     :param terminal: whether standard input is a terminal to take as the controlling one
+    :param transfer: a file to read or write instead of a program to run (transfer.run)
     """
 
     __slots__ = ("argv", "environment", "keep", "cwd", "user", "group", "groups", "killable",
-                 "terminal")
+                 "terminal", "transfer")
 
     def __init__(self, argv: list[str], environment: dict[str, str] | None = None,
                  keep: dict[str, str] | None = None, cwd: str | None = None,
                  user: str | None = None, group: str | None = None,
                  groups: list[str] | None = None, killable: bool = False,
-                 terminal: bool = False) -> None:
+                 terminal: bool = False, transfer: dict[str, Any] | None = None) -> None:
         self.argv = argv
         self.environment = environment or {}
         self.keep = keep or {}
@@ -61,6 +62,7 @@ class Command:
         self.groups = groups
         self.killable = killable
         self.terminal = terminal
+        self.transfer = transfer
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON, for an interpreter of its own."""
@@ -138,7 +140,7 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
         environment["USER"] = environment["LOGNAME"] = account.name
         environment.update(command.environment)
     argv = command.argv or [account.shell]
-    path = program.find(argv[0], environment.get("PATH", ""))
+    path = "" if command.transfer else program.find(argv[0], environment.get("PATH", ""))
     syscalls.close_range(3, cloexec=True)
     program.default_signals()
     _give_up_rights(target, account, step)
@@ -147,6 +149,9 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
         os.write(label, profile)
     step[:] = "run", path
     os.write(status, b"exec")
+    if command.transfer:
+        syscalls.close_range(3)
+        transfer.run(command.transfer)
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)  # the program outlives who started it
     os.execve(path, argv, environment)
 

@@ -28,23 +28,22 @@ FILES = {
         "netlink_links", "netlink_socket", "processes", "seccomp", "syscall_numbers",
         "syscalls"),
     "_container": (
-        "__init__", "attach", "attach_command", "cgroup_throttle", "cgroup_values",
-        "cleanup", "clocks", "defaults", "entry", "event_stream", "events", "exchange",
-        "fault", "freezer", "fstab", "hooks", "host", "host_links", "init", "launch",
-        "launcher", "lifecycle", "monitor", "namespaces", "network", "network_end",
-        "network_links", "network_plan", "network_scripts", "observe", "operation",
-        "overlay", "plan", "process_list", "program", "reaper", "runtime",
-        "seccomp_profile", "signals", "starter", "store", "system", "target", "users",
-        "wait"),
+        "__init__", "attach", "attach_command", "cgroup_throttle", "cgroup_values", "cleanup",
+        "clocks", "defaults", "entry", "event_stream", "events", "exchange", "fault", "freezer",
+        "fstab", "hooks", "host", "host_links", "init", "launch", "launcher", "lifecycle",
+        "monitor", "namespaces", "network", "network_end", "network_links", "network_plan",
+        "network_scripts", "observe", "operation", "overlay", "plan", "process_list", "program",
+        "reaper", "runtime", "seccomp_profile", "signals", "starter", "store", "system", "target",
+        "transfer", "users", "wait"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".
 import sys
 sys.path.insert(0, __file__.rpartition("/")[0])
 word = sys.argv[1] if len(sys.argv) > 1 else ""
-if word == "attach":
+if word in ("attach", "put", "fetch"):
     from fleet_lxc._container.attach_command import main
-    main(sys.argv[2:])
+    main(sys.argv[1:])
 elif word == "enter":
     from fleet_lxc._container.attach import enter
     enter()
@@ -62,20 +61,28 @@ def ensure() -> str:
     here = os.path.abspath(__file__)
     if here.startswith(RUNTIME + "/"):
         return "/".join((RUNTIME, here[len(RUNTIME) + 1:].split("/")[0], PROGRAM))
+    texts = sources()
+    found = path_of(texts)
+    if not os.path.exists(found):
+        _write(os.path.dirname(found), texts)
+    return found
+
+
+def sources() -> dict[str, bytes]:
+    """The text of each file of the copy, by its path below the package."""
     parent = __name__.rsplit(".", 2)[0]
-    sources = {}
-    for package, names in FILES.items():
-        for name in names:
-            data = pkgutil.get_data("%s.%s" % (parent, package), name + ".py")
-            sources["%s/%s.py" % (package, name)] = data or b""
+    return {"%s/%s.py" % (package, name):
+            pkgutil.get_data("%s.%s" % (parent, package), name + ".py") or b""
+            for package, names in FILES.items() for name in names}
+
+
+def path_of(texts: dict[str, bytes]) -> str:
+    """Where the program of the copy with these sources is, on every host."""
     digest = hashlib.sha256()
-    for path, data in sorted(sources.items()):
+    for path, data in sorted(texts.items()):
         digest.update(path.encode() + b"\0" + data)
     digest.update(_PROGRAM_TEXT.encode())
-    folder = "%s/%s" % (RUNTIME, digest.hexdigest()[:16])
-    if not os.path.exists("%s/%s" % (folder, PROGRAM)):
-        _write(folder, sources)
-    return "%s/%s" % (folder, PROGRAM)
+    return "%s/%s/%s" % (RUNTIME, digest.hexdigest()[:16], PROGRAM)
 
 
 def read_only_interpreter() -> int:
@@ -93,13 +100,13 @@ def read_only_interpreter() -> int:
         os.close(fd)
 
 
-def _write(folder: str, sources: dict[str, bytes]) -> None:
+def _write(folder: str, texts: dict[str, bytes]) -> None:
     """Make the folder under another name first: a copy is there as a whole, or not."""
     store.make_folder(RUNTIME)
     try:
         made = tempfile.mkdtemp(prefix=".new-", dir=RUNTIME)
         for path, data in {PROGRAM: _PROGRAM_TEXT.encode(),
-                           **{"fleet_lxc/" + p: d for p, d in sources.items()},
+                           **{"fleet_lxc/" + p: d for p, d in texts.items()},
                            "fleet_lxc/__init__.py": b""}.items():
             name = "%s/%s" % (made, path)
             os.makedirs(os.path.dirname(name), 0o700, exist_ok=True)

@@ -1,0 +1,398 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Into a container, through whatever connection reaches its host."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: lxc
+short_description: Run tasks in containers, wherever their hosts are
+version_added: 1.0.0
+author:
+  - fleet.lxc contributors (@fleet-lxc)
+description:
+  - Runs tasks inside of running containers of this collection. The container's host is reached by
+    its own connection, whatever that is (SSH, local, another container), with the variables that
+    it has in the inventory.
+  - Nothing is needed in a container but what a task itself needs. Files go both ways with neither a
+    shell nor Python in it. On the host Python 3.9 is needed, and root's rights.
+  - A task with pipelining is one command on the host.
+extends_documentation_fragment:
+  - ansible.builtin.connection_pipelining
+options:
+  lxc_host:
+    description:
+      - The container's host, by its name in the inventory.
+      - How it is reached is said by its own variables, such as C(ansible_connection),
+        C(ansible_host), C(ansible_user) and C(ansible_become).
+    type: str
+    default: localhost
+    vars:
+      - name: ansible_lxc_host
+  container:
+    description:
+      - The container's name on its host, by default its name in the inventory.
+    type: str
+    vars:
+      - name: ansible_lxc_container
+  inventory_name:
+    description:
+      - The container's name in the inventory; for this plugin's own use.
+    type: str
+    vars:
+      - name: inventory_hostname
+  remote_user:
+    description:
+      - The user inside of the container, by name or number. By default the one of the definition's
+        C(uid), which is root unless it says otherwise.
+      - A user is entered as it is, without a password.
+    type: str
+    keyword:
+      - name: remote_user
+    vars:
+      - name: ansible_user
+      - name: ansible_lxc_user
+  host_become:
+    description:
+      - Whether the host's user has to become root to enter containers, by C(ansible_become_method)
+        and its like of the host.
+      - By default the host's own C(ansible_become).
+    type: bool
+    vars:
+      - name: ansible_lxc_host_become
+  host_python:
+    description:
+      - The interpreter of the host.
+      - By default the host's own C(ansible_python_interpreter) where that is a path, else
+        C(python3).
+    type: str
+    vars:
+      - name: ansible_lxc_host_python
+  executable:
+    description:
+      - The shell inside, for commands that need one.
+    type: str
+    default: /bin/sh
+    vars:
+      - name: ansible_executable
+      - name: ansible_lxc_executable
+notes:
+  - Users of containers are looked up in the container's own C(/etc/passwd), as
+    M(fleet.lxc.lxc_execute) does.
+  - Where a container's host needs a password to become root, a task can not also become another
+    user inside by a password.
+seealso:
+  - module: fleet.lxc.lxc_execute
+"""
+
+EXAMPLES = r"""
+- name: Make the containers of a host known
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Add one, which runs on the host db1 of the inventory
+      ansible.builtin.add_host:
+        name: web1
+        groups: [containers]
+        ansible_connection: fleet.lxc.lxc
+        ansible_lxc_host: db1
+
+- name: Work in them
+  hosts: containers
+  tasks:
+    - name: Write a file
+      ansible.builtin.copy:
+        content: "{{ ansible_facts.hostname }}\n"
+        dest: /etc/motd
+        mode: "0644"
+"""
+
+import base64  # noqa: E402
+import copy  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import re  # noqa: E402
+import shlex  # noqa: E402
+import stat  # noqa: E402
+import typing as t  # noqa: E402
+import zlib  # noqa: E402
+
+import ansible.constants as C  # noqa: E402
+from ansible.errors import (  # noqa: E402
+    AnsibleConnectionFailure,
+    AnsibleError,
+    AnsibleFileNotFound,
+)
+from ansible.module_utils.common.text.converters import to_bytes, to_text  # noqa: E402
+from ansible.plugins.connection import ConnectionBase  # noqa: E402
+from ansible.plugins.loader import become_loader, connection_loader  # noqa: E402
+from ansible.utils.display import Display  # noqa: E402
+from ansible_collections.fleet.lxc.plugins.module_utils._container import runtime  # noqa: E402
+
+display = Display()
+
+LOCAL = "ansible.builtin.local"
+_PIECE = 32 << 20  # bytes of a file that go by one command: the host's connection keeps them whole
+_FAILED = 125      # of fleet-lxc: it could not get into the container
+_SAYS = b"fleet-lxc: "
+_MISSING = re.compile(rb"can't open file '[^']*%s/" % runtime.RUNTIME.encode())
+
+# What runs on a host that does not have this version of the runtime yet: the files come by
+# standard input, and the copy is written by themselves.
+_INSTALL = """\
+import base64, json, os, shutil, sys, tempfile, zlib
+folder = tempfile.mkdtemp(prefix="fleet-lxc-")
+try:
+    texts = json.loads(zlib.decompress(base64.b64decode(sys.stdin.buffer.read())))
+    for path, text in [*texts.items(), ["__init__.py", ""]]:
+        name = os.path.join(folder, "fleet_lxc", path)
+        os.makedirs(os.path.dirname(name), 0o700, exist_ok=True)
+        with open(name, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, folder)
+    from fleet_lxc._container import runtime
+    runtime.ensure()
+finally:
+    shutil.rmtree(folder)
+"""
+
+
+class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
+    """A container, by a connection to its host."""
+
+    transport = "fleet.lxc.lxc"
+    has_pipelining = True
+    default_user = "root"
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connected: bool = False
+        self._hostvars: t.Any = None
+        self._host: t.Any = None          # the connection to the container's host
+        self._host_become: t.Any = None   # how root is become there, None where there is no need
+        self._delegate_to: str | None = None
+        self._words: list[str] = []       # the command line up to "attach"
+
+    # Variables of another host than the one that the task is about
+
+    def _resolve_option_variables(self, variables: t.Any, templar: t.Any) -> t.Any:
+        self._hostvars = variables.get("hostvars", self._hostvars)
+        return super()._resolve_option_variables(variables, templar)
+
+    def set_options(self, task_keys: t.Any = None, var_options: t.Any = None,
+                    direct: t.Any = None) -> None:
+        """Take the options, and with them, where they come with all variables, those of others.
+
+        The inventory_hostname of a task that is delegated is the one of who delegates.
+        """
+        if task_keys:
+            self._delegate_to = task_keys.get("delegate_to")
+        if var_options and "hostvars" in var_options:
+            self._hostvars = var_options["hostvars"]
+        super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
+
+    def _variables_of(self, host: str) -> t.Mapping[str, t.Any]:
+        """The variables of the container's host, templated when they are looked up."""
+        if self._hostvars is not None and host in self._hostvars:
+            found: t.Mapping[str, t.Any] = self._hostvars[host]
+            return found
+        if host == "localhost":
+            return {}
+        raise AnsibleConnectionFailure(
+            "The host %r of container %r is not in the inventory. Add it, or set the variable "
+            "ansible_lxc_host to another one." % (host, self._container()))
+
+    # The connection to the host
+
+    def _connect(self) -> Connection:
+        if self._connected:
+            return self
+        super()._connect()
+        host = self.get_option("lxc_host")
+        variables = self._variables_of(host)
+        kind = variables.get("ansible_connection")
+        if kind is None:
+            kind = LOCAL if host == "localhost" else C.DEFAULT_TRANSPORT
+        context = copy.copy(self._play_context)
+        context.remote_addr = variables.get("ansible_host", host)
+        context.remote_user = variables.get("ansible_user")
+        context.port = variables.get("ansible_port")
+        context.password = None
+        self._host = connection_loader.get(kind, context, new_stdin=None)
+        if self._host is None:
+            raise AnsibleConnectionFailure("There is no connection plugin %r, which the host %r of "
+                                           "container %r asks for." % (kind, host,
+                                                                       self._container()))
+        if isinstance(self._host, Connection):
+            self._host._hostvars = self._hostvars
+        self._host.set_options(
+            task_keys={"timeout": self._play_context.timeout},
+            var_options={"inventory_hostname": host,
+                         **_options("connection", self._host._load_name, variables)})
+        self._host_become = self._become_on_host(variables)
+        python = self.get_option("host_python") or variables.get("ansible_python_interpreter", "")
+        if "/" not in python:
+            python = "python3"
+        self._words = [python, "-I", "-S", runtime.path_of(runtime.sources())]
+        display.vvv("ESTABLISH LXC CONNECTION ON %s BY %s" % (host, self._host.transport),
+                    host=self._container())
+        self._connected = True
+        return self
+
+    def _become_on_host(self, variables: t.Mapping[str, t.Any]) -> t.Any:
+        wanted = self.get_option("host_become")
+        if wanted is None:
+            wanted = variables.get("ansible_become", False)
+        if not wanted or str(wanted).lower() in ("false", "no", "0"):
+            return None
+        method = variables.get("ansible_become_method", "sudo")
+        plugin = become_loader.get(method)
+        if plugin is None:
+            raise AnsibleConnectionFailure("There is no become plugin %r, which the host of "
+                                           "container %r asks for." % (method, self._container()))
+        plugin.set_options(var_options=_options("become", plugin._load_name, variables))
+        return plugin
+
+    def _container(self) -> str:
+        return str(self.get_option("container") or self._delegate_to
+                   or self.get_option("inventory_name"))
+
+    def _run(self, words: list[str], in_data: bytes | None, sudoable: bool
+             ) -> tuple[int, bytes, bytes]:
+        """One command on the host; the runtime's copy comes first where it is not there.
+
+        :raises AnsibleConnectionFailure: where there is no way into the container
+        """
+        code, stdout, stderr = self._on_host([*self._words, *words], in_data, sudoable)
+        if code == 2 and _MISSING.search(stderr):
+            self._install()
+            code, stdout, stderr = self._on_host([*self._words, *words], in_data, sudoable)
+        if code == _FAILED:
+            told = [line for line in stderr.splitlines() if line.startswith(_SAYS)]
+            if told:
+                raise AnsibleConnectionFailure(to_text(told[-1][len(_SAYS):]))
+        return code, stdout, stderr
+
+    def _on_host(self, words: list[str], in_data: bytes | None, sudoable: bool
+                 ) -> tuple[int, bytes, bytes]:
+        command = " ".join(shlex.quote(word) for word in words)
+        # Prompts are answered by the host's connection: of the host's become, or else of the
+        # container's, whose prompt comes by the same way.
+        become = self._host_become or (self.become if sudoable else None)
+        self._host.set_become_plugin(become)
+        if self._host_become is not None:
+            command = self._host_become.build_become_command(command, self._host._shell)
+            if in_data is None:
+                in_data = b"\n"  # else SSH takes a terminal, which would mix the outputs
+        found: tuple[int, bytes, bytes] = self._host.exec_command(
+            command, in_data=in_data, sudoable=become is not None)
+        return found
+
+    def _install(self) -> None:
+        texts = {path: data.decode() for path, data in runtime.sources().items()}
+        packed = base64.b64encode(zlib.compress(json.dumps(texts).encode()))
+        display.vvv("INSTALL %s" % self._words[-1], host=self._container())
+        code, _stdout, stderr = self._on_host(
+            [self._words[0], "-I", "-S", "-c", _INSTALL], packed, False)
+        if code:
+            raise AnsibleConnectionFailure(
+                "The runtime could not be written to the host of container %r: %s"
+                % (self._container(), to_text(stderr).strip()))
+
+    def _user(self) -> list[str]:
+        user = self.get_option("remote_user")
+        return ["--user", str(user)] if user else []
+
+    # What Ansible asks of a connection
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True
+                     ) -> tuple[int, bytes, bytes]:
+        """Run a command in the container.
+
+        :raises AnsibleConnectionFailure: where it is not running, or frozen
+        """
+        super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        argv = self._argv(to_text(cmd, errors="surrogate_or_strict"))
+        display.vvv("EXEC %s" % argv, host=self._container())
+        prompts = sudoable and self.become is not None and self.become.expect_prompt()
+        return self._run(["attach", "--no-tty",
+                          *([] if in_data is not None or prompts else ["--no-stdin"]),
+                          *self._user(), self._container(), "--", *argv], in_data, sudoable)
+
+    def _argv(self, command: str) -> list[str]:
+        """The shell with its command; without another shell around it where it has one already."""
+        try:
+            words = shlex.split(command)
+        except ValueError:
+            words = []
+        if len(words) == 3 and words[1] == "-c" and words[0].startswith("/") \
+                and command == "%s -c %s" % (words[0], shlex.quote(words[2])):
+            return words
+        return [str(self.get_option("executable")), "-c", command]
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        """A file of the controller into the container."""
+        super().put_file(in_path, out_path)
+        display.vvv("PUT %s TO %s" % (in_path, out_path), host=self._container())
+        try:
+            stream = open(to_bytes(in_path, errors="surrogate_or_strict"), "rb")
+        except FileNotFoundError:
+            raise AnsibleFileNotFound("There is no file %s." % in_path) from None
+        with stream:
+            status = os.fstat(stream.fileno())
+            mode = "%o" % (stat.S_IMODE(status.st_mode) & 0o777)
+            offset = 0
+            while True:
+                data = stream.read(_PIECE)
+                if not data and offset:
+                    return
+                self._transfer(["put", "--offset", str(offset), "--size", str(len(data)),
+                                "--mode", mode, *self._user(), self._container(), out_path],
+                               data, "write", out_path)
+                offset += len(data)
+                if len(data) < _PIECE:
+                    return
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        """A file of the container to the controller."""
+        super().fetch_file(in_path, out_path)
+        display.vvv("FETCH %s TO %s" % (in_path, out_path), host=self._container())
+        offset = 0
+        with open(to_bytes(out_path, errors="surrogate_or_strict"), "wb") as stream:
+            while True:
+                data = self._transfer(
+                    ["fetch", "--offset", str(offset), "--size", str(_PIECE), *self._user(),
+                     self._container(), in_path], None, "read", in_path)
+                stream.write(data)
+                offset += len(data)
+                if len(data) < _PIECE:
+                    return
+
+    def _transfer(self, words: list[str], data: bytes | None, verb: str, path: str) -> bytes:
+        code, stdout, stderr = self._run(words, data, False)
+        if code:
+            raise AnsibleError("Could not %s %s in container %s: %s" % (
+                verb, path, self._container(), to_text(stderr).strip()))
+        return stdout
+
+    def reset(self) -> None:
+        """Begin anew with the host's connection."""
+        if self._host is not None:
+            if not isinstance(self._host, Connection) and self._host.transport == "local":
+                self._host.close()
+            else:
+                self._host.reset()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the host's connection."""
+        if self._host is not None:
+            self._host.close()
+        self._host, self._host_become, self._connected = None, None, False
+
+
+def _options(kind: str, name: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Those of a host's variables that are options of one of its plugins."""
+    return {key: variables[key] for key in C.config.get_plugin_vars(kind, name)
+            if key in variables}
