@@ -120,6 +120,21 @@ def test_users_and_groups(box: Sandbox, privileged: bool) -> None:
     assert status_lines(int(found[0]))["Uid"].split() == [str(base + 33)] * 4
 
 
+def test_what_else_init_has(box: Sandbox) -> None:
+    arch, machine = {"x86_64": ("i686", b"i686"),
+                     "aarch64": ("armhf", b"armv8l")}[os.uname().machine]
+    init = box.launch("else", arch=arch, init_groups=[7, 9], time_offset_boot="1h", init=True,
+                      rlimits={"nofile": "77:88"})
+    shown = run("else", "busybox uname -m; busybox id -G; ulimit -n; busybox cat /proc/uptime")
+    words = shown.stdout.split()
+    assert words[:5] == [machine, b"0", b"7", b"9", b"77"]
+    assert float(words[5]) > float(pathlib.Path("/proc/uptime").read_text().split()[0]) + 3000
+    sets = {key: status_lines(init)[key] for key in ("CapBnd", "Seccomp")}
+    mine = run("else", ["/bin/busybox", "cat", "/proc/self/status"]).stdout.decode()
+    assert int(dict(line.split(":\t") for line in mine.splitlines())["CapBnd"], 16) & \
+        ~int(sets["CapBnd"], 16) == 0
+
+
 def test_what_can_not_run(box: Sandbox) -> None:
     box.launch("no")
     (box.rootfs / "etc/plain").write_text("text\n")

@@ -13,9 +13,9 @@ import os
 import select
 import time
 
-from .._kernel import processes
+from .._kernel import idmaps, processes
 from .._kernel.errors import LxcError
-from . import lifecycle, observe, operation, store, users
+from . import lifecycle, operation, store, users
 from .exchange import Loop, Result, read_available
 
 TYPE_CHECKING = False
@@ -115,22 +115,33 @@ class _Run:
         except OSError as error:
             self.close()
             raise LxcError.from_os("make the streams of", name, error) from error
+        except LxcError:
+            self.close()
+            raise
 
-    def _make_files(self, stdin: bytes | None, ids: dict[str, int] | None,
+    def _make_files(self, stdin: bytes | None, ids: dict[str, Any] | None,
                     account: users.Account) -> None:
         """Each is the program's own, so that it can open its /dev/stdout again."""
-        first = ids["first"] if ids else 0
+        uid, gid = account.uid, account.gid
+        if ids:
+            outer = (idmaps.outside(idmaps.ranges(ids, "uid"), uid),
+                     idmaps.outside(idmaps.ranges(ids, "gid"), gid))
+            if outer[0] is None or outer[1] is None:
+                raise LxcError("become", "%d:%d" % (uid, gid), errno.EINVAL,
+                               "Choose ids that the container has.",
+                               "container %s has no such id" % self.name)
+            uid, gid = outer[0], outer[1]
         self._remove_files()
         for path in self._paths[1:]:
             os.mkfifo(path, 0o600)
-            os.chown(path, first + account.uid, first + account.gid)
+            os.chown(path, uid, gid)
             self._outputs[os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)] = []
         if stdin is None:
             self.once["stdio"] = ["/dev/null", *self._paths[1:]]
             return
         fd = os.open(self._paths[0], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
         try:
-            os.fchown(fd, first + account.uid, first + account.gid)
+            os.fchown(fd, uid, gid)
             view = memoryview(stdin)
             while view:
                 view = view[os.write(fd, view):]
@@ -195,8 +206,3 @@ class _Run:
                 os.unlink(path)
             except FileNotFoundError:
                 pass
-
-
-def is_running(name: str) -> bool:
-    """Whether its init is there, frozen or not."""
-    return bool(observe.status(name)["pid"])

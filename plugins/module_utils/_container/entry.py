@@ -112,12 +112,15 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
         users.read(root, "etc/group") if command.user or command.group or command.groups else "",
         command.user, command.group, command.groups, (plan["uid"], plan["gid"]))
     os.close(root)
+    if command.user is None and command.groups is None:
+        account.groups = plan["groups"]
     _own_stdio(target, account)
     label, profile = _security_label(target)
     if plan["rlimits"]:
         _limit_resources(plan["rlimits"], step)
     step[:] = "enter the namespaces of", target.name
-    syscalls.setns(target.pidfd, target.flags)
+    if target.flags:
+        syscalls.setns(target.pidfd, target.flags)
     program.forget_imports()
     if target.flags & syscalls.CLONE_NEWUSER:
         step[:] = "become root of the user namespace of", target.name
@@ -143,6 +146,9 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
     path = "" if command.transfer else program.find(argv[0], environment.get("PATH", ""))
     syscalls.close_range(3, cloexec=True)
     program.default_signals()
+    if plan["personality"] is not None:
+        step[:] = "set the personality of", target.name
+        syscalls.personality(plan["personality"])
     _give_up_rights(target, account, step)
     if label >= 0:
         step[:] = "take the security label of", target.name

@@ -10,7 +10,7 @@ import os
 import stat
 import termios
 
-from .._kernel import freezers, mounts, processes, syscalls
+from .._kernel import freezers, idmaps, mounts, processes, syscalls
 from .._kernel.errors import LxcError
 from . import observe, store
 
@@ -111,10 +111,7 @@ class Target:
 
         :param kind: "uid" or "gid"
         """
-        for first, outer, count in self.maps[kind]:
-            if first <= inner < first + count:
-                return int(outer + inner - first)
-        return None
+        return idmaps.outside(self.maps[kind], inner)
 
     def root(self) -> int:
         """A descriptor of the container's root directory."""
