@@ -131,6 +131,87 @@ options:
       to_port:
         description: The container's port. Left out, it is O(forwards[].port).
         type: int
+  dhcp:
+    description:
+      - Serve addresses, and names where O(dhcp.dns) is on, to containers by a C(dnsmasq) of this
+        bridge's own, which has to be installed (Debian's package dnsmasq-base). It runs until
+        O(state=absent), or a reboot; the task starts it again then.
+      - A container's name is that of its DHCP client's host name.
+    type: dict
+    suboptions:
+      first:
+        description: The first address that is given away.
+        type: str
+        required: true
+      last:
+        description: The last one.
+        type: str
+        required: true
+      lease_time:
+        description: As dnsmasq writes it, V(45m), V(12h) or V(infinite).
+        type: str
+        default: 12h
+      domain:
+        description: The containers' domain, whose names are answered here only.
+        type: str
+      dns:
+        description: Answer DNS on the bridge, and ask this host's name servers for the rest.
+        type: bool
+        default: true
+  vlan_filtering:
+    description:
+      - Whether the bridge keeps VLANs apart. While it does not, O(vlans) are kept but not heeded.
+    type: bool
+  vlans:
+    description:
+      - The VLANs of ports that are listed, exactly these; other ports stay as they are. A new port
+        is in VLAN 1, untagged. Containers' ends have theirs from M(fleet.lxc.lxc_container).
+    type: list
+    elements: dict
+    suboptions:
+      port:
+        description: A port of the bridge, from O(ports) or O(takeover), or one that it has.
+        type: str
+        required: true
+      untagged:
+        description: The VLAN of frames without a tag, in both directions. Left out, there is none.
+        type: int
+      tagged:
+        description: The VLANs that go with a tag.
+        type: list
+        elements: int
+        default: []
+  vxlan:
+    description:
+      - A port by which bridges of several hosts are one segment, as a link C(vxlan<id>) of this
+        bridge. Containers of all of them reach each other as if they hung on one bridge.
+      - Packets are neither encrypted nor authenticated on their way; the network between the
+        hosts has to be one that is trusted, or carried by one (WireGuard, IPsec).
+      - Left out, such a port stays as it is; O(state=absent) removes it.
+    type: dict
+    suboptions:
+      id:
+        description: The segment's number from 1 to 16777215, the same on all hosts.
+        type: int
+        required: true
+      local:
+        description: This host's address in the network between the hosts.
+        type: str
+        required: true
+      remotes:
+        description:
+          - The other hosts' addresses there, exactly these. This host's own may be among them, so
+            that one list fits all.
+        type: list
+        elements: str
+        required: true
+      port:
+        description: The UDP port.
+        type: int
+        default: 4789
+      mtu:
+        description: Bytes. Left out, it is 1450, with IPv6 1430; the bridge's follows.
+        type: int
   takeover:
     description:
       - A NIC whose place the bridge takes, so that containers are on its network. The bridge gets
@@ -207,6 +288,14 @@ EXAMPLES = r"""
       - port: 8080
         address: 10.0.3.5
         to_port: 80
+
+- name: One segment over the hosts of a group
+  fleet.lxc.lxc_bridge:
+    name: br7
+    vxlan:
+      id: 7
+      local: 192.0.2.11
+      remotes: [192.0.2.11, 192.0.2.12]
 
 - name: A bridge with both families, and a second link as its port
   fleet.lxc.lxc_bridge:
@@ -292,6 +381,18 @@ bridge:
       type: list
       elements: str
       returned: when present
+    vlan_filtering:
+      description: Whether it keeps VLANs apart.
+      type: bool
+      returned: when present
+    dhcp:
+      description: What its dnsmasq serves, as the option O(dhcp) writes it. V(none) for none.
+      type: dict
+      returned: always
+    vxlan:
+      description: Its VXLAN port, as the option O(vxlan) writes it. V(none) where there is none.
+      type: dict
+      returned: always
     files:
       description: Files that keep it over a reboot, or have something put aside for that.
       type: dict
@@ -335,6 +436,9 @@ bridge:
     addresses: [10.0.3.1/24]
     ports: []
     routes: []
+    vlan_filtering: false
+    dhcp: null
+    vxlan: null
     files: {}
     takeover: null
     nat: true

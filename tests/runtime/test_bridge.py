@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import errno
+import pathlib
 import shutil
 import subprocess
 import typing as t
 
 import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._bridge import dnsmasq
 from ansible_collections.fleet.lxc.plugins.module_utils._bridge.apply import apply
 from ansible_collections.fleet.lxc.plugins.module_utils._bridge.observe import facts, observe
 from ansible_collections.fleet.lxc.plugins.module_utils._bridge.plan import (
@@ -23,7 +25,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._kernel.nftables import 
     Forward,
     Nftables,
 )
-from network_sandbox import here, new_namespace, new_sandbox, udp
+from network_sandbox import here, inside, new_namespace, new_sandbox, udp
 
 sandbox = pytest.fixture(new_sandbox)
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -300,6 +302,81 @@ def test_port_forwards_reach_a_container_and_follow_the_task(netlink: Netlink) -
             assert tables.masquerade("fleet-lxc-br0").forwards == []
             run(netlink, "absent", ports=["c0"])
             assert tables.masquerade("fleet-lxc-br0") is None
+
+
+def test_containers_of_two_hosts_are_on_one_segment(netlink: Netlink) -> None:
+    hosts = ["192.0.2.1", "192.0.2.2"]
+    with new_namespace() as other, new_namespace() as here_inside, new_namespace() as there_inside:
+        netlink.create_veth("eth9", "eth9", peer_netns_fd=other)
+        for place, address, container, inner in ((here(), hosts[0], here_inside, "10.7.0.1"),
+                                                 (other, hosts[1], there_inside, "10.7.0.2")):
+            with inside(place), Netlink() as local:
+                local.configure("eth9", [address + "/24"])
+                option = {"id": 7, "local": address, "remotes": hosts, "port": 4789, "mtu": None}
+                run(local, vxlan=option)
+                local.create_veth("c9", "eth0", peer_netns_fd=container, master="br0")
+                with Netlink(container) as peer:
+                    peer.configure("eth0", [inner + "/24"])
+        with udp(here_inside, "10.7.0.1") as one, udp(there_inside, "10.7.0.2") as two:
+            one.sendto(b"over", two.getsockname())
+            assert two.recvfrom(64) == (b"over", one.getsockname())
+        option = {"id": 8, "local": hosts[0], "remotes": ["192.0.2.3"], "port": 4790, "mtu": 1300}
+        assert "delete VXLAN link vxlan7" in run(netlink, vxlan=option)
+        assert netlink.link("vxlan8")["mtu"] == 1300
+        run(netlink, "absent", ports=["c9"])
+        assert netlink.link("vxlan8") is None
+
+
+@pytest.mark.skipif(shutil.which("dnsmasq", path="/usr/sbin") is None, reason="needs dnsmasq")
+def test_a_container_gets_its_address_from_dnsmasq(netlink: Netlink, monkeypatch: t.Any,
+                                                   tmp_path: pathlib.Path) -> None:
+    monkeypatch.setattr(dnsmasq, "FOLDER", str(tmp_path / "bridges"))
+    option = {"first": "10.0.3.50", "last": "10.0.3.50", "lease_time": "1h", "domain": "c.test",
+              "dns": True}
+    try:
+        run(netlink, addresses=["10.0.3.1/24"], dhcp=option)
+        with new_namespace() as container:
+            netlink.create_veth("c0", "eth0", peer_netns_fd=container, master="br0")
+            with inside(container), Netlink() as inner:
+                inner.configure("eth0", [])
+                said = subprocess.run(
+                    ["busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-s", "/bin/true"],
+                    check=True, capture_output=True, text=True, timeout=20)
+        assert "10.0.3.50" in said.stdout + said.stderr
+        with pytest.raises(LxcError, match="start dnsmasq for br0"):
+            run(netlink, dhcp={**option, "lease_time": "soon"})
+        assert dnsmasq.read("br0").lease_time == "1h"  # the one before runs again
+        run(netlink, dhcp={**option, "dns": False})
+    finally:
+        run(netlink, "absent", ports=["c0"])
+    assert not (tmp_path / "bridges").exists()
+
+
+def test_vlans_of_ports(netlink: Netlink) -> None:
+    vlans = [{"port": "p1", "untagged": 10, "tagged": [20, 30]},
+             {"port": "p2", "untagged": None, "tagged": [20]}]
+    with pytest.raises(LxcError, match="no port of br0.*Name it"):
+        run(netlink, ports=["p1"], vlans=vlans)
+    try:
+        run(netlink, ports=["p1", "p2"], vlans=vlans, vlan_filtering=True)
+    except LxcError as error:
+        assert "CONFIG_BRIDGE_VLAN_FILTERING" in error.hint
+        assert netlink.link("br0") is None
+        pytest.skip("this kernel has no VLAN filtering")
+    shown = subprocess.run(["bridge", "vlan"], check=True, capture_output=True, text=True).stdout
+    fields = [line.split() for line in shown.splitlines()]
+    first = next(n for n, line in enumerate(fields) if line[:1] == ["p1"])
+    assert fields[first:first + 4] == [["p1", "10", "PVID", "Egress", "Untagged"], ["20"], ["30"],
+                                       ["p2", "20"]]
+    assert fail_at_every_step(netlink, "present", vlan_filtering=False,
+                              vlans=[{"port": "p1", "untagged": 1, "tagged": []}]) == 2
+
+
+def test_undo_of_a_vxlan_at_every_step(netlink: Netlink) -> None:
+    netlink.add_address("p1", "192.0.2.1/24")
+    option = {"id": 7, "local": "192.0.2.1", "remotes": ["192.0.2.2"], "port": 4789, "mtu": None}
+    assert fail_at_every_step(netlink, "present", vxlan=option) == 6
+    assert fail_at_every_step(netlink, "present", vxlan={**option, "id": 8}) == 8
 
 
 def test_forwarding_that_was_on_before_stays_on(netlink: Netlink) -> None:

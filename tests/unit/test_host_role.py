@@ -16,7 +16,8 @@ ROLE = pathlib.Path(__file__).parents[2] / "roles" / "host"
 def test_the_roles_bridge_has_the_modules_options() -> None:
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())
     options = specs["argument_specs"]["main"]["options"]["host_bridge"]["options"]
-    for option in [*options.values(), *options["forwards"]["options"].values()]:
+    nested = [one for option in options.values() for one in option.get("options", {}).values()]
+    for option in [*options.values(), *nested]:
         del option["description"]
     assert options == {n: o for n, o in ARGUMENT_SPEC.items() if n != INTERNAL}
 

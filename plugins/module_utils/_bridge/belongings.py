@@ -30,6 +30,11 @@ GENERATION = "net/ipv6/conf/%s/addr_gen_mode"
 NO_GENERATION = "1"  # IN6_ADDR_GEN_MODE_NONE
 
 
+def alias_of(bridge: str) -> str:
+    """What marks a VXLAN link as made for this bridge."""
+    return "fleet.lxc vxlan of %s" % bridge
+
+
 @dataclasses.dataclass
 class Belongings:
     """What a link has. ``settings`` by key with ``%s`` for the link's name."""

@@ -9,14 +9,16 @@ import hashlib
 import os
 import typing as t
 
-from .._kernel import sysctls
+from .._kernel import bridge_vlans, sysctls, vxlan
 from .._kernel.errors import LxcError
 from .._kernel.link_config import LinkConfig
 from .._kernel.nftables import Nftables
+from . import dnsmasq
 from .belongings import (
     MARK,
     RP_FILTER,
     Belongings,
+    alias_of,
     movable_routes,
     observe_belongings,
     settings_of,
@@ -25,14 +27,17 @@ from .manager_files import manager_of, observe_files
 from .persist import ours
 
 if t.TYPE_CHECKING:
+    from .._kernel.bridge_vlans import PortVlans
     from .._kernel.netlink import Netlink
     from .._kernel.netlink_facts import Link
     from .._kernel.nftables import Forward
+    from .._kernel.vxlan import Vxlan
+    from .dnsmasq import Dhcp
     from .spec import BridgeSpec
 
 # Those that only a bridge that is there has.
 BRIDGE_FACTS = ("mac", "mtu", "up", "promiscuous", "stp", "forward_delay", "addresses", "ports",
-                "routes")
+                "routes", "vlan_filtering")
 FORWARDING = {"ipv4": sysctls.IP_FORWARD, "ipv6": sysctls.IPV6_FORWARD}
 
 
@@ -53,6 +58,11 @@ class BridgeState:
     candidates: dict[str, Link] = dataclasses.field(default_factory=dict)  # the spec's ports
     candidate_addresses: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     other_bridges: list[str] = dataclasses.field(default_factory=list)
+    filtering: bool = False  # by VLAN
+    vlans: dict[str, PortVlans] = dataclasses.field(default_factory=dict)  # by port
+    vxlan: Vxlan | None = None  # the port that was made for this bridge
+    vxlan_link: Link | None = None  # it, or else the link that has the name it shall have
+    vxlan_remotes: list[str] = dataclasses.field(default_factory=list)
     nat: list[str] | None = None  # masqueraded networks; None: no table of ours
     nat_comment: str = ""
     forwards: list[Forward] = dataclasses.field(default_factory=list)
@@ -60,6 +70,7 @@ class BridgeState:
     dropping: list[str] = dataclasses.field(default_factory=list)  # firewall chains
     legacy_filter: bool = False  # whether the legacy iptables has a filter table
     bridged_too: bool = False  # whether they see what only crosses the bridge
+    dhcp: Dhcp | None = None  # what dnsmasq serves
     forwarding: dict[str, bool | None] = dataclasses.field(default_factory=dict)  # by family
     stable_mac: str = ""
     files: dict[str, str] = dataclasses.field(default_factory=dict)  # the network managers'
@@ -85,8 +96,15 @@ def observe(netlink: Netlink, spec: BridgeSpec) -> BridgeState:
         state.addresses = netlink.addresses(spec.name)
         state.own = observe_belongings(netlink, spec.name)
         state.mark = LinkConfig(netlink).alias(spec.name)
+        state.filtering = bridge_vlans.is_filtering(netlink, spec.name)
+        if spec.vlans:
+            numbers = bridge_vlans.read(netlink)
+            state.vlans = {n: numbers[link["index"]] for n, link in state.ports.items()
+                           if link["index"] in numbers}
     _observe_nic(netlink, spec, state, links)
+    _observe_vxlan(netlink, spec, state, links)
     state.candidate_addresses = {n: netlink.addresses(n) for n in state.candidates}
+    state.dhcp = dnsmasq.read(spec.name)
     state.files = observe_files()
     if state.nic_link is not None:
         state.manager = manager_of(state.nic, state.nic_link["index"], state.files)
@@ -102,6 +120,17 @@ def _observe_nic(netlink: Netlink, spec: BridgeSpec, state: BridgeState,
         state.nic_has = observe_belongings(netlink, state.nic)
         state.new_settings = settings_of("default")
         state.strict = sysctls.read(RP_FILTER % "all") == "1"
+
+
+def _observe_vxlan(netlink: Netlink, spec: BridgeSpec, state: BridgeState,
+                   links: dict[str, Link]) -> None:
+    for name, link in links.items():
+        if link["kind"] == "vxlan" and LinkConfig(netlink).alias(name) == alias_of(spec.name):
+            state.vxlan, state.vxlan_link = vxlan.read(netlink, link["index"]), link
+            state.vxlan_remotes = vxlan.remotes(netlink, link["index"])
+            return
+    if spec.vxlan is not None:
+        state.vxlan_link = links.get(spec.vxlan.name)
 
 
 def taken_nic(mark: str) -> str:
@@ -169,8 +198,11 @@ def facts(name: str, state: BridgeState) -> dict[str, t.Any]:
         values = (state.link["mac"], state.link["mtu"], state.link["up"],
                   state.own is not None and state.own.promiscuous, state.link["stp"],
                   state.link["forward_delay"], sorted(state.addresses), sorted(state.ports),
-                  _route_texts(state.own))
+                  _route_texts(state.own), state.filtering)
         found.update(zip(BRIDGE_FACTS, values), state="present")
+    found["vxlan"] = None if state.vxlan is None else {
+        **state.vxlan._asdict(), "remotes": state.vxlan_remotes}
+    found["dhcp"] = None if state.dhcp is None else state.dhcp._asdict()
     found["files"] = {"/" + path: text for path, text in sorted(ours(name, state.files).items())}
     found["takeover"] = None
     if state.nic_has is not None:

@@ -12,12 +12,15 @@ import dataclasses
 import typing as t
 
 from .._kernel import sysctls
+from .._kernel.errors import LxcError
 from .._kernel.nftables import Nftables
+from . import dnsmasq
 from .observe import BRIDGE_FACTS, FORWARDING, forward_facts, table_name
 
 if t.TYPE_CHECKING:
     from .._kernel.netlink import Netlink
     from .._kernel.nftables import Forward
+    from .dnsmasq import Dhcp
 
 Facts = dict[str, t.Any]
 
@@ -75,7 +78,8 @@ class CreateBridge(Operation):
         # 15 s, no spanning tree and 1500 bytes are the kernel's defaults (br_dev_setup()).
         facts.update(state="present", mac=self.mac, mtu=1500, up=False, stp=bool(self.stp),
                      forward_delay=15.0 if self.forward_delay is None else self.forward_delay,
-                     promiscuous=False, addresses=[], ports=[], routes=[])
+                     promiscuous=False, addresses=[], ports=[], routes=[],
+                     vlan_filtering=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,6 +292,38 @@ class SetNat(Operation):
     @property
     def optional(self) -> bool:
         return self.tolerant
+
+
+@dataclasses.dataclass(frozen=True)
+class SetDhcp(Operation):
+    """Run, replace or (None) end the bridge's dnsmasq."""
+
+    dhcp: Dhcp | None
+    before: Dhcp | None
+
+    def describe(self) -> str:
+        if self.dhcp is None:
+            return "end dnsmasq of %s" % self.name
+        return "serve %s by dnsmasq on %s" % (dnsmasq.describe(self.dhcp), self.name)
+
+    def execute(self, netlink: Netlink) -> None:
+        try:
+            self._set(self.dhcp)
+        except LxcError:
+            self._set(self.before)
+            raise
+
+    def undo(self, netlink: Netlink) -> None:
+        self._set(self.before)
+
+    def _set(self, dhcp: Dhcp | None) -> None:
+        if dhcp is None:
+            dnsmasq.remove(self.name)
+        else:
+            dnsmasq.start(self.name, dhcp)
+
+    def alter(self, facts: Facts) -> None:
+        facts["dhcp"] = None if self.dhcp is None else self.dhcp._asdict()
 
 
 def _show(value: t.Any) -> str:

@@ -8,7 +8,7 @@ import typing as t
 
 from .._kernel.addresses import network, parse_cidr, to_text
 from .._kernel.errors import LxcError
-from . import files, takeover
+from . import files, overlay, takeover, vlans
 from .moves import SetPromiscuous
 from .operations import (
     AddAddress,
@@ -19,6 +19,7 @@ from .operations import (
     RemoveAddress,
     RemovePort,
     SetBridgeOption,
+    SetDhcp,
     SetForwarding,
     SetLink,
     SetNat,
@@ -83,6 +84,10 @@ def plan_present(spec: BridgeSpec, state: BridgeState) -> Plan:
         plan.warnings.extend(takeover.warnings(state))
     if state.link is None or moving:
         plan.warnings.extend(_firewall_warnings(spec.name, state))
+    operations += vlans.plan_vlans(spec, state)
+    operations += overlay.plan_vxlan(spec.name, spec.vxlan, state)
+    if spec.dhcp is not None and spec.dhcp != state.dhcp:
+        operations.append(SetDhcp(spec.name, spec.dhcp, state.dhcp))
     _plan_nat(spec, state, plan)
     plan.deferred.extend(files.plan_files(spec, state, plan.operations, plan.warnings))
     return plan
@@ -95,13 +100,17 @@ def plan_absent(spec: BridgeSpec, state: BridgeState, force: bool = False) -> Pl
     """
     _check_kind(spec.name, state)
     plan = Plan([], [], [])
-    in_use = [p for p in sorted(state.ports) if p not in (*(spec.ports or ()), state.nic)]
+    in_use = [p for p in sorted(state.ports) if p not in (
+        *(spec.ports or ()), state.nic, state.vxlan_link["name"] if state.vxlan_link else "")]
     if in_use and not force:
         raise LxcError("remove bridge", spec.name, detail="it has the ports %s" % ", ".join(in_use),
                        hint="Stop the containers that use it, name the ports in 'ports', "
                             "or set 'force: true' to cut them off.")
     if state.nat is not None:
         _plan_no_nat(spec, state, plan)
+    if state.dhcp is not None:
+        plan.operations.append(SetDhcp(spec.name, None, state.dhcp))
+    plan.operations.extend(overlay.plan_no_vxlan(spec.name, state))
     if state.link is not None:
         back = takeover.plan_back(spec, state)
         plan.operations.extend(back)
@@ -192,7 +201,7 @@ def _plan_ports(spec: BridgeSpec, state: BridgeState) -> list[Operation]:
     if spec.purge_ports:
         operations += [RemovePort(spec.name, port) for port, link in sorted(state.ports.items())
                        if port not in (spec.ports or ()) and link["kind"] != "veth"
-                       and port != state.nic]
+                       and port != state.nic and link is not state.vxlan_link]
     return operations
 
 

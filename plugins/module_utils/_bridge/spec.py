@@ -14,8 +14,11 @@ from .._kernel.addresses import (
     parse_cidr,
     to_text,
 )
+from .._kernel.bridge_vlans import PortVlans
 from .._kernel.errors import LxcError
 from .._kernel.nftables import Forward
+from .dnsmasq import Dhcp, make_dhcp
+from .vxlan_spec import VxlanSpec, make_vxlan
 
 _DOING = "use as option of a bridge:"
 
@@ -38,6 +41,10 @@ class BridgeSpec(t.NamedTuple):
     gateway4: str | None = None
     gateway6: str | None = None
     forwards: list[Forward] | None = None  # exactly these
+    dhcp: Dhcp | None = None
+    vlan_filtering: bool | None = None
+    vlans: dict[str, PortVlans] | None = None  # by port
+    vxlan: VxlanSpec | None = None
     persist: str | None = None  # a network manager, "auto" or "none"
 
 
@@ -72,6 +79,12 @@ def make_spec(options: dict[str, t.Any]) -> BridgeSpec:
                          gateway6=_gateway(spec, "gateway6", socket.AF_INET6))
     if spec.forwards is not None:
         spec = spec._replace(forwards=_forwards(options["forwards"]))
+    if spec.dhcp is not None:
+        spec = spec._replace(dhcp=make_dhcp(options["dhcp"]))
+    if spec.vlans is not None:
+        spec = spec._replace(vlans=_vlans(options["vlans"]))
+    if spec.vxlan is not None:
+        spec = spec._replace(vxlan=make_vxlan(options["vxlan"]))
     _check_takeover(spec)
     _check_delay(spec)
     if spec.purge_ports and spec.ports is None:
@@ -104,6 +117,20 @@ def _forwards(options: list[dict[str, t.Any]]) -> list[Forward]:
                              option["to_port"] or option["port"]))
     _once(["%s %d of family %s" % (f.protocol, f.port, "IPv6" if ":" in f.address else "IPv4")
            for f in found], "forwards")
+    return found
+
+
+def _vlans(options: list[dict[str, t.Any]]) -> dict[str, PortVlans]:
+    found: dict[str, PortVlans] = {}
+    _once([option["port"] for option in options], "vlans")
+    for option in options:
+        port, untagged = option["port"], option["untagged"] or 0
+        check_link_name(port, "use as a port's name")
+        for vlan in (untagged or 1, *option["tagged"]):
+            if not 1 <= vlan <= 4094:
+                raise LxcError(_DOING, "vlans", detail="%d is no VLAN, for %s" % (vlan, port),
+                               hint="They are numbers from 1 to 4094.")
+        found[port] = PortVlans(untagged, sorted({*option["tagged"]} - {untagged}))
     return found
 
 
