@@ -58,7 +58,8 @@ def _removal(name: str, present: Vxlan, state: BridgeState) -> list[Operation]:
     operations: list[Operation] = [RemoveRemote(name, link, a) for a in state.vxlan_remotes]
     operations.append(SetLink(link, "up", False, True))
     operations.append(RemovePort(name, link))
-    operations.append(DeleteVxlan(name, link, present, mtu))
+    mac = state.vxlan_link["mac"] if state.vxlan_link else ""
+    operations.append(DeleteVxlan(name, link, present, mtu, mac))
     return operations
 
 
@@ -88,6 +89,7 @@ class DeleteVxlan(Operation):
     link: str
     vxlan: Vxlan
     mtu: int
+    mac: str
 
     def describe(self) -> str:
         return "delete VXLAN link %s" % self.link
@@ -96,7 +98,7 @@ class DeleteVxlan(Operation):
         netlink.delete_link(self.link)
 
     def undo(self, netlink: Netlink) -> None:
-        vxlan.create(netlink, self.link, self.vxlan, self.mtu, alias_of(self.name))
+        vxlan.create(netlink, self.link, self.vxlan, self.mtu, alias_of(self.name), self.mac)
 
     def alter(self, facts: Facts) -> None:
         facts["vxlan"] = None

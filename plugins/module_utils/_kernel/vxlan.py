@@ -36,8 +36,11 @@ class Vxlan(t.NamedTuple):
     port: int
 
 
-def create(netlink: Netlink, name: str, vxlan: Vxlan, mtu: int, alias: str) -> None:
+def create(netlink: Netlink, name: str, vxlan: Vxlan, mtu: int, alias: str,
+           mac: str | None = None) -> None:
     """Make the link, down and without other hosts.
+
+    :param mac: None for one of the kernel's choice
 
     :raises LxcError: also where the identifier and port are taken by another link
     """
@@ -49,6 +52,8 @@ def create(netlink: Netlink, name: str, vxlan: Vxlan, mtu: int, alias: str) -> N
     info = _attribute(1, b"vxlan\0") + _attribute(2, data)
     named = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + _attribute(3, os.fsencode(name) + b"\0")
     body = named + _attribute(4, struct.pack("=I", mtu)) + _attribute(18, info)
+    if mac is not None:
+        body += _attribute(1, bytes.fromhex(mac.replace(":", "")))
     netlink.exchange([_step(_NEWLINK, ACK | CREATE | EXCL, body, "make VXLAN link", name, {
         errno.EOPNOTSUPP: _NO_VXLAN,
         errno.EEXIST: "Another link has this name, or this id and port: remove it first."})])
