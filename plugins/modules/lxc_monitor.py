@@ -135,6 +135,10 @@ events:
       type: dict
       returned: with STOPPED, where it is known
       sample: {code: 0}
+    asked:
+      description: That somebody stopped it, so that its end is no surprise.
+      type: bool
+      returned: with STOPPED, when that is so
     error:
       description: Why its start failed, as a text.
       type: str

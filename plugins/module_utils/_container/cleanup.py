@@ -54,35 +54,37 @@ def finish(name: str, recorded: dict[str, Any], exit_status: dict[str, int] | No
     :returns: what could not be removed
     """
     groups = recorded.get("cgroups") or []
-    kills = announce(name, recorded, error)
+    facts = announce(name, recorded, error)
     problem = remove_cgroups(groups)
-    left = record(name, recorded, groups if problem else [], exit_status, error, kills)
+    left = record(name, recorded, groups if problem else [], exit_status, error, facts)
     return problem or left
 
 
-def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None = None) -> int:
+def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None = None
+             ) -> dict[str, Any]:
     """Say that a container is about to be cleaned up.
 
     :param error: why its start failed
-    :returns: how many of its processes the kernel has killed for want of memory
+    :returns: what is to be told with its end: asked, where a stop has asked for it, and oom_kills,
+        how many of its processes the kernel has killed for want of memory
     """
+    asked = (store.lock_holder(name) or {}).get("state") == "STOPPING"
     if error or recorded.get("state") == "STARTING":
         why = {"error": str(LxcError.from_dict(error))} if error else {}
         events.event(name, "ABORTING", **why)
-    elif (recorded.get("state") != "STOPPED"
-          # A stop has said so itself; who ends without being asked stops all the same.
-          and (store.lock_holder(name) or {}).get("state") != "STOPPING"):
-        events.event(name, "STOPPING")
-    return sum(cgroup_tree.oom_kills(path) for path in recorded.get("cgroups") or [])
+    elif recorded.get("state") != "STOPPED" and not asked:
+        events.event(name, "STOPPING")  # else the stop has said so
+    kills = sum(cgroup_tree.oom_kills(path) for path in recorded.get("cgroups") or [])
+    return {**({"asked": True} if asked else {}), **({"oom_kills": kills} if kills else {})}
 
 
 def record(name: str, recorded: dict[str, Any], groups: list[str],
            exit_status: dict[str, int] | None, error: dict[str, Any] | None = None,
-           kills: int = 0) -> LxcError | None:
+           facts: dict[str, Any] | None = None) -> LxcError | None:
     """Run its hooks, do what is to do for its network, write down that it is stopped, and say so.
 
     :param groups: the control groups that could not be removed
-    :param kills: what announce() has found
+    :param facts: what announce() has returned
     :returns: what could not be done for its network, or which hook failed
     """
     fault.point("cleanup:removed")
@@ -97,7 +99,7 @@ def record(name: str, recorded: dict[str, Any], groups: list[str],
         "exit": exit_status, "error": error})
     if recorded.get("state") != "STOPPED":  # else some control groups had stayed
         events.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}),
-                     **({"oom_kills": kills} if kills else {}))
+                     **(facts or {}))
     return problem
 
 

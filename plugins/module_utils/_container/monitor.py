@@ -178,7 +178,7 @@ class Ending:
         self._lock, self._then = lock, then
         self._recorded = store.read_state(name) or {"version": 1, "name": name}
         self._deadline = time.monotonic() + _PATIENCE
-        self._oom_kills = cleanup.announce(name, self._recorded,
+        self._facts = cleanup.announce(name, self._recorded,
                                            error.to_dict() if error else None)
 
     def ended(self) -> bool:
@@ -191,7 +191,7 @@ class Ending:
             self.error.detail = "; ".join(t for t in (self.error.detail, str(problem)) if t)
         try:
             cleanup.record(self.name, self._recorded, groups if problem else [], self.exit,
-                           self.error.to_dict() if self.error else None, self._oom_kills)
+                           self.error.to_dict() if self.error else None, self._facts)
         except LxcError as error:  # a full disk: the next operation finishes it
             self.error = self.error or error
         if self._lock >= 0:

@@ -16,7 +16,7 @@ from . import store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # So that AnsiballZ packs them, with all that they import.
-    from . import attach_command, event_stream, freezer, launcher, process_list, wait  # noqa: F401
+    from . import attach_command, event_follow, freezer, launcher, process_list, wait  # noqa: F401
 
 RUNTIME = store.STATE + "/runtime"
 PROGRAM = "fleet-lxc"
@@ -25,16 +25,15 @@ FILES = {
     "_kernel": (
         "__init__", "addresses", "capabilities", "cgroup_tree", "cgroups", "device_filter",
         "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
-        "netlink_links", "netlink_socket", "processes", "seccomp", "syscall_numbers",
-        "syscalls"),
+        "netlink_links", "netlink_socket", "processes", "seccomp", "syscall_numbers", "syscalls"),
     "_container": (
         "__init__", "attach", "attach_command", "cgroup_throttle", "cgroup_values", "cleanup",
-        "clocks", "defaults", "entry", "event_stream", "events", "exchange", "fault", "freezer",
-        "fstab", "hooks", "host", "host_links", "init", "launch", "launcher", "lifecycle",
-        "monitor", "namespaces", "network", "network_end", "network_links", "network_plan",
-        "network_scripts", "observe", "operation", "overlay", "plan", "process_list", "program",
-        "reaper", "runtime", "seccomp_profile", "signals", "starter", "store", "system", "target",
-        "transfer", "users", "wait"),
+        "clocks", "defaults", "entry", "event_follow", "event_stream", "events", "exchange",
+        "fault", "freezer", "fstab", "hooks", "host", "host_links", "init", "launch", "launcher",
+        "lifecycle", "monitor", "namespaces", "network", "network_end", "network_links",
+        "network_plan", "network_scripts", "observe", "operation", "overlay", "plan",
+        "process_list", "program", "reaper", "runtime", "seccomp_profile", "signals", "starter",
+        "store", "system", "target", "transfer", "users", "wait"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".

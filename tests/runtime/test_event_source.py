@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The event source of Event-Driven Ansible on this host: a reader that is killed loses nothing."""
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import pathlib
+import signal
+import sys
+import time
+import typing as t
+
+import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._container import events, store
+
+PATH = (pathlib.Path(__file__).parents[2]
+        / "extensions/eda/plugins/event_source/lxc_events.py")
+NAME = "fleet-lxc-test-source"
+_spec = importlib.util.spec_from_file_location("lxc_events", PATH)
+assert _spec and _spec.loader
+source: t.Any = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(source)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_PAUSES", (0.05, 0.05))
+    store.make_folder(store.RUN)
+
+
+def readers() -> list[int]:
+    """What follows the stream for this process."""
+    me = os.getpid()
+    with open("/proc/%d/task/%d/children" % (me, me)) as stream:
+        pids = [int(word) for word in stream.read().split()]
+    return [pid for pid in pids
+            if b"event_follow" in pathlib.Path("/proc/%d/cmdline" % pid).read_bytes()]
+
+
+async def begun(path: pathlib.Path) -> None:
+    """Until the reader has said where it begins."""
+    end = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+def arguments(tmp_path: pathlib.Path, **more: t.Any) -> dict[str, t.Any]:
+    return {"hosts": [{"name": "here", "ssh": "localhost", "python": sys.executable}],
+            "containers": [NAME + "*"], "state_file": str(tmp_path / "cursors"), **more}
+
+
+def test_a_killed_reader_loses_nothing(tmp_path: pathlib.Path) -> None:
+    async def run() -> list[dict[str, t.Any]]:
+        queue: asyncio.Queue[dict[str, t.Any]] = asyncio.Queue()
+        task = asyncio.create_task(source.main(queue, arguments(tmp_path)))
+        await begun(tmp_path / "cursors")
+        found = []
+        for number in range(12):
+            events.event(NAME, "RUNNING", number=number)
+            events.event("fleet-lxc-test-other", "RUNNING")
+            if number % 4 == 1:
+                for pid in readers():
+                    os.kill(pid, signal.SIGKILL)
+            if number % 3 == 2:
+                found += [await asyncio.wait_for(queue.get(), 20) for _number in range(3)]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert queue.empty()
+        return found
+
+    found = asyncio.run(run())
+    assert [event["number"] for event in found] == list(range(12))
+    assert {(event["host"], event["container"]) for event in found} == {("here", NAME)}
+    assert readers() == []
+
+
+def test_a_rulebook_that_is_started_again_goes_on(tmp_path: pathlib.Path) -> None:
+    async def run(count: int, **more: t.Any) -> list[int]:
+        queue: asyncio.Queue[dict[str, t.Any]] = asyncio.Queue()
+        task = asyncio.create_task(source.main(queue, arguments(tmp_path, **more)))
+        await begun(tmp_path / "cursors")
+        if not count:
+            events.event(NAME, "RUNNING", number=0)
+        found = [(await asyncio.wait_for(queue.get(), 20))["number"] for _n in range(count or 1)]
+        # The cursor is written after the event was handed on.
+        cursor = json.loads((tmp_path / "cursors").read_text())["here"]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert cursor
+        return found
+
+    assert asyncio.run(run(0)) == [0]
+    for number in (1, 2, 3):
+        events.event(NAME, "STOPPED" if number == 2 else "RUNNING", number=number)
+    assert asyncio.run(run(2))[-1] in (1, 2)
+    asyncio.run(run(1))
+
+
+def test_only_some_states(tmp_path: pathlib.Path) -> None:
+    host = source.Host("x", {"states": ["STOPPED"], "containers": ["a*"]})
+    assert host._wanted({"container": "a1", "state": "STOPPED"})
+    assert not host._wanted({"container": "a1", "state": "RUNNING"})
+    assert not host._wanted({"container": "b1", "state": "STOPPED"})
+
+
+def test_what_ssh_is_told(tmp_path: pathlib.Path) -> None:
+    words = source.Host("root@h", {"ssh_arguments": ["-p", 2222], "become": True}).command("a:1")
+    assert words[0] == "ssh" and words[-2] == "root@h" and ["-p", "2222"] == words[-5:-3]
+    assert words[-1].startswith("sudo -n python3 -I -c '") and words[-1].endswith(" a:1")
+    with pytest.raises(ValueError, match="since"):
+        asyncio.run(source.main(None, {"since": "yesterday"}))
