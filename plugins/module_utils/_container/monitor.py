@@ -179,7 +179,7 @@ class Ending:
         self._recorded = store.read_state(name) or {"version": 1, "name": name}
         self._deadline = time.monotonic() + _PATIENCE
         self._facts = cleanup.announce(name, self._recorded,
-                                           error.to_dict() if error else None)
+                                       error.to_dict() if error else None)
 
     def ended(self) -> bool:
         """Try to remove its control groups. True, and all is written down, when that is over."""
