@@ -484,13 +484,13 @@ options:
         type: str
       apparmor_profile:
         description:
-          - "The AppArmor profile of the container, V(unconfined), or V(unchanged). V(\"\") is none.
-            Not honoured yet: a container with one is not started."
+          - The AppArmor profile of the container, V(unconfined), or V(unchanged). V("") is none. An
+            error at the start where the host has no AppArmor.
         type: str
       selinux_context:
         description:
-          - "The SELinux context of the container. V(\"\") is none. Not honoured yet: a container
-            with one is not started."
+          - The SELinux context of the container. V("") is none. An error at the start where the
+            host has no SELinux.
         type: str
       keyring_session:
         description:
@@ -960,13 +960,13 @@ options:
     type: str
   apparmor_profile:
     description:
-      - "The AppArmor profile of the container, V(unconfined), or V(unchanged). V(\"\") is none. Not
-        honoured yet: a container with one is not started."
+      - The AppArmor profile of the container, V(unconfined), or V(unchanged). V("") is none. An
+        error at the start where the host has no AppArmor.
     type: str
   selinux_context:
     description:
-      - "The SELinux context of the container. V(\"\") is none. Not honoured yet: a container with
-        one is not started."
+      - The SELinux context of the container. V("") is none. An error at the start where the host
+        has no SELinux.
     type: str
   keyring_session:
     description:

@@ -38,6 +38,7 @@ def host(kind: str) -> Host:
     made.namespaces = frozenset(("mnt", "pid", "ipc", "cgroup", "uts", "net", "user", "time"))
     made.machine = "x86_64"
     made.machine_id = "4a1c0f7e"
+    made.security_modules = set()
     return made
 
 
@@ -247,6 +248,22 @@ def test_an_architecture_that_the_machine_can_not_run_is_refused() -> None:
     assert plan(arch="x86_64")["personality"] == 0 and plan()["personality"] is None
     with pytest.raises(LxcError, match="this machine is x86_64"):
         plan(arch="armhf")
+
+
+@pytest.mark.parametrize("options, label", [
+    ({}, None), ({"apparmor_profile": "unchanged"}, None),
+    ({"apparmor_profile": "lxc-web"}, ["apparmor/exec", "exec lxc-web"]),
+    ({"selinux_context": "u:r:t:s0"}, ["exec", "u:r:t:s0"]),
+])
+def test_labels_where_the_host_has_them(options: dict[str, t.Any], label: list[str] | None) -> None:
+    definition = {**make_definition("web1", {"rootfs": "/x", **options}, None),
+                  "idmap": {"first": 1 << 30, "size": 65536}}
+    having = host("v2")
+    having.security_modules = {"apparmor", "selinux"}
+    assert make_plan(definition, {}, having)["label"] == label
+    if options:
+        with pytest.raises(LxcError, match="this host has no"):
+            plan(**options)
 
 
 def test_mounts_out_of_a_file_come_first(tmp_path: pathlib.Path) -> None:

@@ -37,6 +37,7 @@ class Host:
         self.namespaces = frozenset(os.listdir("/proc/self/ns"))
         self.machine = os.uname().machine
         self.machine_id = _machine_id()
+        self.security_modules = _security_modules()
 
     def read_file(self, path: str) -> str:
         """A file that a definition names, to be read at each start.
@@ -53,6 +54,20 @@ class Host:
     def unified(self) -> str | None:
         """Where v2 is mounted."""
         return next((h.path for h in self.hierarchies if h.version == 2), None)
+
+
+def _security_modules() -> set[str]:
+    """Those of apparmor and selinux that label processes here."""
+    found = set()
+    try:
+        with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as stream:
+            if stream.read().strip() == "Y":
+                found.add("apparmor")
+    except OSError:
+        pass
+    if os.path.exists("/sys/fs/selinux/enforce"):
+        found.add("selinux")
+    return found
 
 
 def _machine_id() -> str:

@@ -136,12 +136,32 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     if plan["personality"] is not None:
         step[:] = "set the personality of", plan["name"]
         syscalls.personality(plan["personality"])
+    if plan["label"]:
+        _set_label(plan["label"][0], plan["label"][1], step)
     _give_up_rights(plan, step)
     step[:] = "run", path
     fault.point("init:ready")
     link.send(b"exec")
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)  # it outlives a monitor that is killed
     os.execve(path, plan["argv"], plan["environment"])
+
+
+def _set_label(file: str, label: str, step: list[str]) -> None:
+    """proc_pid_attr(5): holds for the program, not for Python."""
+    step[:] = "set the security label", label
+    root = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    # An AppArmor before Linux 5.8 has no folder of its own.
+    for name in (file, file.rpartition("/")[2]):
+        try:
+            fd = mounts.open_in_root(root, "%d/attr/%s" % (os.getpid(), name), os.O_WRONLY)
+        except FileNotFoundError:
+            continue
+        os.write(fd, label.encode())
+        os.close(fd)
+        break
+    else:
+        raise LxcError(step[0], label, errno.ENOENT, detail="this kernel has no file for it")
+    os.close(root)
 
 
 def _fork_program(plan: dict[str, Any], step: list[str]) -> None:

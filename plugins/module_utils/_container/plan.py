@@ -24,8 +24,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
 # Options that can be written down already, with the value that this runtime honours.
-_NOT_YET: dict[str, Any] = {"apparmor_profile": None, "selinux_context": None,
-                            "reboot_signal": None}
+_NOT_YET: dict[str, Any] = {"reboot_signal": None}
 _KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
 _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 
@@ -86,6 +85,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
                          for clock in ("boot", "monotonic")],
         "keyring": definition["keyring_session"],
         "personality": _personality(definition, host),
+        "label": _label(definition, host),
         "sysctls": sorted(definition["sysctls"].items()),
         "rlimits": sorted((name, *pair) for name, pair in definition["rlimits"].items()),
         "capabilities": _capabilities(definition),
@@ -229,6 +229,24 @@ def _system_environment(definition: dict[str, Any], host: Host) -> dict[str, str
         found["container_ttys"] = " ".join("pts/%d" % (n + 1)
                                            for n in range(definition["tty_max"]))
     return found
+
+
+def _label(definition: dict[str, Any], host: Host) -> list[str] | None:
+    """What is written to which file of /proc/self/attr before the program runs, or None.
+
+    :raises LxcError: where the host does not have the security module
+    """
+    for option, module in (("apparmor_profile", "apparmor"), ("selinux_context", "selinux")):
+        if definition[option] and module not in host.security_modules:
+            raise LxcError("plan the start of", definition["name"],
+                           detail="it has %s, and this host has no %s" % (option, module),
+                           hint="Enable it on the host's kernel command line, or leave out '%s'."
+                           % option)
+    if definition["apparmor_profile"] and definition["apparmor_profile"] != "unchanged":
+        return ["apparmor/exec", "exec " + definition["apparmor_profile"]]
+    if definition["selinux_context"]:
+        return ["exec", definition["selinux_context"]]
+    return None
 
 
 def _personality(definition: dict[str, Any], host: Host) -> int | None:
