@@ -16,7 +16,7 @@ ONLY_MODULES = {"_kernel": {"announce", "bridge_vlans", "features", "kconfig", "
                             "nftables", "sysctls", "vxlan"},
                 "_container": {"application", "cgroup_live", "cgroup_read", "checks",
                                "device_live", "device_rules", "inside", "live", "mount_live",
-                               "network_live", "networks", "spec", "system_checks", "usage",
+                               "network_live", "networks", "spec", "system_checks",
                                "lxc_config_devices", "lxc_config_map", "lxc_config_mounts",
                                "lxc_config_networks", "lxc_config_parse", "lxc_config_values",
                                "lxc_config_write"}}

@@ -33,20 +33,12 @@ _MOST_FDS = 253     # the kernel's SCM_MAX_FD
 _MSG_CMSG_CLOEXEC = 0x40000000  # recvmsg(2); in socket.py an enum
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Read a request from standard input, answer with a line of JSON for each container.
 
     The request: a line of JSON with what all have in common, then one for each container whose
     plan lies in its folder of /run, as they come, until the end of file.
-
-    :param arguments: none; or "start" and names, to start containers as they are defined
     """
-    if arguments:
-        from . import lifecycle
-        for name, outcome in lifecycle.start(arguments[1:]).items():
-            if isinstance(outcome, LxcError):
-                sys.stderr.write("%s: %s\n" % (name, outcome))
-        return
     if os.fork():
         os._exit(0)  # so that the monitor is nobody's child
     try:

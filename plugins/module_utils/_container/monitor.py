@@ -19,10 +19,11 @@ import signal
 import time
 
 from .._kernel.errors import LxcError
-from . import cleanup, fault, store
+from . import cleanup, console_server, fault, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Callable
 
     Handler = Callable[[], None]
@@ -45,6 +46,7 @@ class Monitor:
         self._ending: list[Ending] = []
         self._pause = _FIRST_PAUSE
         self.running: dict[int, str] = {}  # names by the pid of init
+        self._terminals = console_server.Server(self)
 
     def listen(self, fd: int, handler: Handler) -> None:
         """Have the handler called whenever there is something to read."""
@@ -81,6 +83,7 @@ class Monitor:
         """Look after a container whose init has become its program."""
         self.running[pid] = name
         self.listen(console.master, lambda: console.copy(self))
+        self._terminals.add(name, console)
 
         def ended() -> None:
             self.ignore(pidfd)
@@ -88,6 +91,7 @@ class Monitor:
             status = os.waitpid(pid, 0)[1]
             fault.point("monitor:reaped")
             console.drain(self)
+            self._terminals.remove(name)
             del self.running[pid]
             self.end(Ending(name, lock, {"signal": status & 0x7F} if status & 0x7F
                             else {"code": status >> 8}, None, self._again))
@@ -116,6 +120,7 @@ class Console:
     def __init__(self, master: int, slave: int, log: str, others: list[int]) -> None:
         self.master, self._slave, self._path = master, slave, log
         self.others = others
+        self.clients: dict[_socket.socket, int] = {}  # who is connected, to which terminal
         self._log, self._size = -1, 0
         os.set_blocking(master, False)
 
@@ -130,6 +135,8 @@ class Console:
         if not data:
             monitor.ignore(self.master)
             return
+        if self.clients:
+            console_server.tell(self.clients, data)
         if self._log < 0 or self._size > _LOG_LIMIT:
             self._log, self._size = _open_log(self._path, self._log)
         try:

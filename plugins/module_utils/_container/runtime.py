@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pkgutil
+import sys
 import tempfile
 
 from .._kernel import mounts
@@ -16,7 +17,15 @@ from . import store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # So that AnsiballZ packs them, with all that they import.
-    from . import attach_command, event_follow, freezer, launcher, process_list, wait  # noqa: F401
+    from . import (  # noqa: F401
+        attach_command,
+        cli,
+        event_follow,
+        freezer,
+        launcher,
+        process_list,
+        wait,
+    )
 
 RUNTIME = store.STATE + "/runtime"
 PROGRAM = "fleet-lxc"
@@ -27,16 +36,17 @@ FILES = {
         "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
         "netlink_links", "netlink_socket", "processes", "seccomp", "syscall_numbers", "syscalls"),
     "_container": (
-        "__init__", "attach", "attach_command", "cgroup_throttle", "cgroup_values", "cleanup",
-        "clocks", "defaults", "entry", "event_follow", "event_stream", "events", "exchange",
-        "fault", "freezer", "fstab", "hooks", "host", "host_links", "init", "launch", "launcher",
-        "lifecycle", "monitor", "namespaces", "network", "network_end", "network_links",
-        "network_plan", "network_scripts", "observe", "operation", "overlay", "plan",
-        "process_list", "program", "reaper", "runtime", "seccomp_profile", "signals", "starter",
-        "store", "system", "target", "transfer", "users", "wait"),
+        "__init__", "attach", "attach_command", "autostart", "cgroup_throttle", "cgroup_values",
+        "cleanup", "cli", "clocks", "console", "console_server", "defaults", "entry",
+        "event_follow", "event_stream", "events", "exchange", "fault", "freezer", "fstab",
+        "hooks", "host", "host_links", "init", "launch", "launcher", "lifecycle", "monitor",
+        "namespaces", "network", "network_end", "network_links", "network_plan",
+        "network_scripts", "observe", "operation", "overlay", "plan", "process_list", "program",
+        "reaper", "runtime", "seccomp_profile", "signals", "starter", "store", "system", "target",
+        "transfer", "usage", "users", "wait"),
 }
 _PROGRAM_TEXT = """\
-# The runtime of fleet.lxc; see "ansible-doc fleet.lxc.lxc_container".
+# The runtime of fleet.lxc; see "fleet-lxc help".
 import sys
 sys.path.insert(0, __file__.rpartition("/")[0])
 word = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -46,9 +56,12 @@ if word in ("attach", "put", "fetch"):
 elif word == "enter":
     from fleet_lxc._container.attach import enter
     enter()
+elif word:
+    from fleet_lxc._container.cli import main
+    main(sys.argv[1:])
 else:
     from fleet_lxc._container.launcher import main
-    main(sys.argv[1:])
+    main()
 """
 
 
@@ -104,13 +117,16 @@ def _write(folder: str, texts: dict[str, bytes]) -> None:
     store.make_folder(RUNTIME)
     try:
         made = tempfile.mkdtemp(prefix=".new-", dir=RUNTIME)
-        for path, data in {PROGRAM: _PROGRAM_TEXT.encode(),
+        # No -S: what is run by hand may need pyroute2, as the host's Python has it.
+        first = b"#!%s -I\n" % os.fsencode(sys.executable)
+        for path, data in {PROGRAM: first + _PROGRAM_TEXT.encode(),
                            **{"fleet_lxc/" + p: d for p, d in texts.items()},
                            "fleet_lxc/__init__.py": b""}.items():
             name = "%s/%s" % (made, path)
             os.makedirs(os.path.dirname(name), 0o700, exist_ok=True)
             with open(name, "wb") as stream:
                 stream.write(data)
+        os.chmod("%s/%s" % (made, PROGRAM), 0o700)
         try:
             os.rename(made, folder)
         except OSError:
