@@ -10,6 +10,8 @@ import json
 import os
 import pathlib
 import signal
+import socket
+import subprocess
 import sys
 import time
 import typing as t
@@ -99,6 +101,62 @@ def test_a_rulebook_that_is_started_again_goes_on(tmp_path: pathlib.Path) -> Non
         events.event(NAME, "STOPPED" if number == 2 else "RUNNING", number=number)
     assert asyncio.run(run(2))[-1] in (1, 2)
     asyncio.run(run(1))
+
+
+@pytest.fixture
+def sshd(tmp_path: pathlib.Path) -> t.Iterator[list[str]]:
+    """A server on a port of loopback that lets root in by a key. ssh's arguments for it."""
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)],
+                       check=True)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    made = not os.path.exists("/run/sshd")
+    os.makedirs("/run/sshd", 0o755, exist_ok=True)
+    server = subprocess.Popen([
+        "/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-h", str(tmp_path / "host"),
+        "-o", "Port=%d" % port, "-o", "ListenAddress=127.0.0.1", "-o", "PidFile=none",
+        "-o", "AuthorizedKeysFile=%s.pub" % (tmp_path / "user"), "-o", "StrictModes=no",
+        "-o", "PermitRootLogin=prohibit-password", "-o", "UsePAM=no"],
+        stderr=subprocess.PIPE)
+    try:
+        assert server.stderr
+        while b"listening on" not in server.stderr.readline():
+            assert server.poll() is None
+        yield ["-p", str(port), "-i", str(tmp_path / "user"), "-o", "StrictHostKeyChecking=no",
+               "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-F", "none"]
+    finally:
+        server.kill()
+        server.communicate()
+        if made:
+            os.rmdir("/run/sshd")
+
+
+def test_two_hosts_over_ssh_whose_connections_break(tmp_path: pathlib.Path,
+                                                    sshd: list[str]) -> None:
+    async def run() -> list[dict[str, t.Any]]:
+        queue: asyncio.Queue[dict[str, t.Any]] = asyncio.Queue()
+        hosts = [{"name": name, "ssh": "root@127.0.0.1", "python": sys.executable}
+                 for name in ("one", "two")]
+        task = asyncio.create_task(source.main(
+            queue, arguments(tmp_path, hosts=hosts, ssh_arguments=sshd)))
+        await begun(tmp_path / "cursors")
+        while set(json.loads((tmp_path / "cursors").read_text())) != {"one", "two"}:
+            await asyncio.sleep(0.01)
+        found = []
+        for number in range(4):
+            events.event(NAME, "RUNNING", number=number)
+            if number == 1:
+                for pid in readers():  # the clients of ssh
+                    os.kill(pid, signal.SIGKILL)
+            found += [await asyncio.wait_for(queue.get(), 20) for _host in hosts]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return found
+
+    found = asyncio.run(run())
+    for name in ("one", "two"):
+        assert [e["number"] for e in found if e["host"] == name] == [0, 1, 2, 3]
 
 
 def test_only_some_states(tmp_path: pathlib.Path) -> None:

@@ -217,9 +217,11 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
             outcome = outcomes[name]
             if isinstance(outcome, dict) and not outcome["killed"]:
                 outcome["killed"] = "it did not end within %g s" % timeout
-        if not asked_last and any([_send_stop_signal(*item) for item in waiting.items()]):
-            asked_last, deadline = True, time.monotonic() + _LAST_WORDS
-            continue
+        if not asked_last:
+            heard = [_send_stop_signal(*item) for item in waiting.items()]  # to each of them
+            if any(heard):
+                asked_last, deadline = True, time.monotonic() + _LAST_WORDS
+                continue
         for pidfd, (_name, recorded) in waiting.items():
             _end(pidfd, recorded)
         killed, deadline = True, time.monotonic() + 10
