@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._container import host, host_links, lifecycle, live, observe, plan, store
+from .._container import host, host_links, lifecycle, live, observe, plan, runtime, store
 from .._container.spec import OPTIONS, changes, not_stored
 from .._kernel.errors import LxcError
 from .._kernel.names import check_name
@@ -208,6 +208,8 @@ def _write(item: _Item, request: Request) -> None:
     if not request.check_mode:
         try:
             store.write_definition(item.name, item.definition)
+            if item.definition["start_auto"]:
+                runtime.ensure()  # which the host's init will run, maybe before the first start
         except LxcError:
             item.definition = item.stored
             raise
