@@ -242,6 +242,8 @@ options:
         them meanwhile finds nothing to change. C(DNS) settings of the NIC go to the bridge.
       - V(auto) takes the manager that has the NIC, and fails where none is found. The others name
         one.
+      - What is kept is the bridge with its ports, addresses and routes. O(nat), O(forwards),
+        O(vxlan), O(vlans) and O(dhcp) are made again by the task.
       - Leased addresses are not written down; the bridge asks for them then as the NIC did.
       - V(ifupdown) puts what the NIC had in C(/etc/network/interfaces) behind a mark.
       - V(none) removes such files, and so does O(state=absent). What was put aside comes back.

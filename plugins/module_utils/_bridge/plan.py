@@ -43,7 +43,7 @@ class Plan(t.NamedTuple):
 
     operations: list[Operation]
     warnings: list[str]
-    deferred: list[Operation] = []
+    deferred: list[Operation]
     risky: bool = False
 
 
