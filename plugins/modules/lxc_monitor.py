@@ -35,7 +35,9 @@ options:
   kinds:
     description:
       - Which changes to collect. V(state) is the state, V(priority) the share of the processor, and
-        V(oom) the kill of a process by the kernel for want of memory.
+        V(oom) is for those events alone that tell of processes which the kernel has killed for want
+        of memory. They are told with the container's end; while it runs, see the usage that
+        M(fleet.lxc.lxc_container_info) returns.
     type: list
     elements: str
     choices: [state, priority, oom]
@@ -146,7 +148,7 @@ events:
     oom_kills:
       description: How many of its processes the kernel has killed for want of memory in this run.
       type: int
-      returned: with such kills, and with STOPPED when there were any
+      returned: with STOPPED, when there were any
     priority:
       description: Its new share of the processor.
       type: int
