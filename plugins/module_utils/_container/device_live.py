@@ -38,7 +38,7 @@ def apply(groups: Groups, before: list[str], after: list[str]) -> None:
         # All of them: one that was denied may have been a part of one that stays.
         for rule in [*defaults.DEFAULT_DEVICES, *after]:
             cgroup_tree.write(folder + "/devices.allow", rule)
-    else:
+    elif "" in groups.folders:
         _replace(groups.folders[""], [*defaults.DEFAULT_DEVICES, *after])
     path = store.run_folder(groups.name) + "/plan.json"
     plan = store.read_json(path)
