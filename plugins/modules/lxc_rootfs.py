@@ -73,6 +73,16 @@ options:
             where the host has not merged them into V(/usr).
         type: list
         elements: str
+      programs:
+        description:
+          - Share only what these programs need to start, and O(host.shared), instead of all of
+            V(/usr). Of a binary that is itself, its loader and its libraries; of a script, itself
+            and its interpreter.
+          - What a program opens later, such as modules of Python or time zones, has to be named in
+            O(host.shared).
+        type: list
+        elements: str
+        default: []
       private:
         description:
           - Folders that the container has to itself, empty at first, beside the usual ones
@@ -353,6 +363,14 @@ EXAMPLES = r"""
           mode: "0750"
           uid: 1000
           gid: 1000
+      ssh_host_keys: []
+      command: [/usr/bin/sleep, infinity]
+
+- name: One that sees a single program of the host, and its libraries
+  fleet.lxc.lxc_rootfs:
+    path: /var/lib/fleet-lxc/rootfs/sleeper
+    host:
+      programs: [/usr/bin/sleep]
       ssh_host_keys: []
       command: [/usr/bin/sleep, infinity]
 

@@ -11,6 +11,7 @@ import life
 import ours
 import takeover
 import tasks
+import trees
 import workload
 from measure import Contender, Row, alternate, pss
 from peer_lxc import Lxc
@@ -24,7 +25,9 @@ TARGETS = {"start": 0.5, "start-veth": 0.7, "start-parallel": 1.0, "monitor-pss"
            "freeze": 1.0, "thaw": 1.0, "stop": 1.0, "info": 1.0, "info-loop": 1.0,
            "cgroup-set": 1.0,
            "attach": 1.0, "attach-command": 1.0, "attach-nsenter": 1.5,
-           "attach-nsenter-command": 1.5, "takeover-lost": 0.1}
+           "attach-nsenter-command": 1.5, "takeover-lost": 0.1,
+           "debootstrap-fresh": 0.6, "debootstrap-cached": 0.1, "clone": 0.1,
+           "clone-lxc-copy": 0.1}
 _STARTS: dict[str, t.Callable[[workload.Workload], Contender]] = {
     "start": Lxc,
     "start-parallel": lambda load: Lxc(load, at_a_time=4),
@@ -34,7 +37,8 @@ _STARTS: dict[str, t.Callable[[workload.Workload], Contender]] = {
     "start-nspawn": lambda load: Sandbox(load, "systemd-nspawn"),
 }
 _ALONE = ("start-veth", "start-privileged", "monitor-pss", "unchanged-task", "create-start-task",
-          "scale", "freeze", "stop", "cgroup-set", "info", "attach", "takeover-lost")
+          "scale", "freeze", "stop", "cgroup-set", "info", "attach", "takeover-lost",
+          "debootstrap", "clone")
 NAMES = (*_STARTS, *_ALONE)
 
 
@@ -56,6 +60,8 @@ def measure(load: workload.Workload, wanted: t.Collection[str], count: int, roun
         "create-start-task": lambda: tasks.create(load, max(1, count // 10), min(rounds, 3)),
         "attach": lambda: attach.rows(load, count, rounds),
         "scale": lambda: _scale(load, count // 2, 5 * count, rounds),
+        "debootstrap": lambda: trees.packages(rounds),
+        "clone": lambda: trees.clones(rounds),
         "freeze": lambda: life.freeze(load, count, rounds),
         "stop": lambda: life.stop(load, count, rounds),
         "cgroup-set": lambda: life.cgroup_set(load, count, rounds),

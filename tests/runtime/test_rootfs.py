@@ -349,3 +349,36 @@ def test_a_socket_and_a_device_are_no_obstacle_to_removal(place: pathlib.Path) -
         os.mknod(place / "web1/null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
         run(place / "web1", absent=True)
     assert not (place / "web1").exists()
+
+
+def test_a_program_is_shared_with_what_it_needs_and_nothing_else(place: pathlib.Path) -> None:
+    """It runs on the files that were found, in their places, and on no other."""
+    path = place / "web1"
+    script = place / "script"
+    script.write_text("#!/bin/bash\necho $((6 * 7))\n")
+    script.chmod(0o755)
+    run(path, host={**QUIET, "programs": ["/usr/bin/sort", str(script)]})
+    manifest = read_manifest(str(path))
+    assert manifest is not None
+    sources = [mount["source"] for mount in manifest["mounts"]]
+    assert {"/usr/bin/sort", "/usr/bin/bash", str(script)} <= set(sources)
+    assert "/usr" not in sources and len(sources) < 20
+    for mount in manifest["mounts"]:
+        assert (path / mount["target"].lstrip("/")).is_file()
+        shutil.copyfile(mount["source"], path / mount["target"].lstrip("/"))
+        (path / mount["target"].lstrip("/")).chmod(0o755)
+    said = subprocess.run(["chroot", path, "/usr/bin/sort"], input="b\na\n", text=True, check=True,
+                          capture_output=True)
+    assert said.stdout == "a\nb\n"
+    said = subprocess.run(["chroot", path, str(script)], text=True, check=True,
+                          capture_output=True)
+    assert said.stdout == "42\n"
+    for wrong in ("/etc/passwd", "/usr/bin/none", "/usr"):
+        refused(place / "web2", host={**QUIET, "programs": [wrong]})
+
+
+def refused(path: pathlib.Path, **options: t.Any) -> None:
+    with pytest.raises(LxcError) as caught:
+        run(path, **options)
+    assert caught.value.hint
+    assert not path.exists()

@@ -45,6 +45,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "host": {"type": "dict", "options": {
         "shared": {"type": "list", "elements": "str"},
+        "programs": {"type": "list", "elements": "str", "default": []},
         "private": {"type": "list", "elements": "dict", "default": [], "options": _FOLDER},
         "hostname": {"type": "str"},
         "nameservers": {"type": "list", "elements": "str", "default": []},

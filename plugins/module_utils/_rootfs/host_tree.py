@@ -11,6 +11,7 @@ import typing as t
 
 from .._kernel.errors import LxcError
 from .accounts import Account, group, passwd, shadow
+from .closure import closure
 from .spec import DEFAULT_SHARED
 
 if t.TYPE_CHECKING:
@@ -74,6 +75,7 @@ class HostFacts(t.NamedTuple):
     localtime: str | None
     has_sshd: bool
     has_keygen: bool
+    closure: tuple[str, ...] = ()  # the files that the programs need
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +135,9 @@ def host_tree(spec: HostSpec, facts: HostFacts) -> Tree:
 
 
 def _shared(spec: HostSpec, facts: HostFacts) -> list[str]:
-    if spec.shared is None:
+    if spec.programs:
+        shared = sorted({*(spec.shared or []), *facts.closure})
+    elif spec.shared is None:
         shared = [path for path in DEFAULT_SHARED if facts.kinds.get(path)]
     else:
         shared = list(spec.shared)
@@ -225,7 +229,9 @@ def _sshd(spec: HostSpec, facts: HostFacts, entries: dict[str, Entry],
 
 def needs(spec: HostSpec) -> list[str]:
     """The paths of the host whose kind the tree depends on."""
-    return list(DEFAULT_SHARED) if spec.shared is None else list(spec.shared)
+    if spec.shared is None and not spec.programs:
+        return list(DEFAULT_SHARED)
+    return list(spec.shared or [])
 
 
 def observe_host(spec: HostSpec) -> HostFacts:
@@ -236,8 +242,9 @@ def observe_host(spec: HostSpec) -> HostFacts:
             links[name] = os.readlink("/" + name)
         elif os.path.isdir("/" + name):
             folders.append(name)
+    needed = closure(spec.programs)
     kinds = {path: "folder" if os.path.isdir(path) else "file" if os.path.exists(path) else ""
-             for path in needs(spec)}
+             for path in [*needs(spec), *needed]}
     copies = {}
     for name in COPIED:
         try:
@@ -248,7 +255,7 @@ def observe_host(spec: HostSpec) -> HostFacts:
     localtime = os.readlink("/etc/localtime") if os.path.islink("/etc/localtime") else None
     return HostFacts(links, folders, kinds, copies, localtime,
                      os.access("/usr/sbin/sshd", os.X_OK),
-                     find_keygen() is not None)
+                     find_keygen() is not None, tuple(needed))
 
 
 def find_keygen() -> str | None:

@@ -46,6 +46,7 @@ class HostSpec(t.NamedTuple):
     ssh_host_keys: list[str] = []
     ssh_port: int = 22
     command: list[str] | None = None
+    programs: list[str] = []
 
 
 class ArchiveSpec(t.NamedTuple):
@@ -137,7 +138,8 @@ def _make_host(options: dict[str, t.Any], path: str) -> HostSpec:
         _check_hostname(options.get("hostname")),
         [_one_word(item, "nameservers") for item in options.get("nameservers") or []],
         accounts, None if root_keys is None else make_key_lines(root_keys, "root_authorized_keys"),
-        keys, port, command)
+        keys, port, command,
+        [check_path(item, "programs") for item in options.get("programs") or []])
 
 
 def _check_shared(item: str, path: str) -> str:
