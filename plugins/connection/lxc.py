@@ -224,7 +224,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
             raise AnsibleConnectionFailure("There is no connection plugin %r, which the host %r of "
                                            "container %r asks for." % (kind, host,
                                                                        self._container()))
-        if isinstance(self._host, Connection):
+        if hasattr(self._host, "_hostvars"):  # a container in a container
             self._host._hostvars = self._hostvars
         self._host.set_options(
             task_keys={"timeout": self._play_context.timeout},
@@ -378,11 +378,8 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
 
     def reset(self) -> None:
         """Begin anew with the host's connection."""
-        if self._host is not None:
-            if not isinstance(self._host, Connection) and self._host.transport == "local":
-                self._host.close()
-            else:
-                self._host.reset()
+        if self._host is not None and type(self._host).reset is not ConnectionBase.reset:
+            self._host.reset()
         self.close()
 
     def close(self) -> None:

@@ -162,7 +162,7 @@ EXAMPLES = r"""
   loop_control:
     label: "{{ item.name }}"
 
-- name: Run a job in a container of its own, with half a processor at most
+- name: Run a job in a container of its own, with half the usual share of the processor
   fleet.lxc.lxc_execute:
     name: job
     method: execute
@@ -173,7 +173,7 @@ EXAMPLES = r"""
       networks:
         - type: empty
       cgroup:
-        cpu.max: 50000 100000
+        cpu.shares: 512
 """
 
 RETURN = r"""

@@ -136,6 +136,15 @@ def test_a_delegated_task_is_for_whom_it_is_delegated_to(build: Build) -> None:
     assert " job -- " in made.host.asked[0][0]
 
 
+def test_a_container_in_a_container_knows_the_same_hosts(build: Build) -> None:
+    variables = {"outer": {"ansible_connection": "fleet.lxc.lxc", "ansible_lxc_host": "db"}}
+    made = build(hostvars=variables, ansible_lxc_host="outer")
+    made.host._hostvars = None  # type: ignore[attr-defined]
+    made.plugin.exec_command("id")
+    assert made.kinds == ["fleet.lxc.lxc"]
+    assert made.host._hostvars is made.plugin._hostvars  # type: ignore[attr-defined]
+
+
 def test_root_on_the_host_is_become_by_the_hosts_way(build: Build) -> None:
     made = build(hostvars={"db": {"ansible_become": True, "ansible_become_method": "sudo",
                                   "ansible_become_user": "root", "ansible_become_password": "p"}},

@@ -113,9 +113,9 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
         command.user, command.group, command.groups, (plan["uid"], plan["gid"]))
     os.close(root)
     if command.user is None and command.groups is None:
-        account.groups = plan["groups"]
+        account.groups = plan.get("groups") or []
     _own_stdio(target, account)
-    label, profile = _security_label(target)
+    label, profile = _security_label(plan, step)
     if plan["rlimits"]:
         _limit_resources(plan["rlimits"], step)
     step[:] = "enter the namespaces of", target.name
@@ -137,21 +137,19 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
     step[:] = "change into the folder", cwd
     os.chdir(cwd)
     os.getcwd()  # ENOENT where it is outside of the root (CVE-2024-21626)
+    names = {"USER": account.name, "LOGNAME": account.name} if account.name else {}
     environment = {**plan["environment"], **command.keep, "HOME": account.home,
-                   "SHELL": account.shell, **command.environment}
-    if account.name:
-        environment["USER"] = environment["LOGNAME"] = account.name
-        environment.update(command.environment)
+                   "SHELL": account.shell, **names, **command.environment}
     argv = command.argv or [account.shell]
     path = "" if command.transfer else program.find(argv[0], environment.get("PATH", ""))
     syscalls.close_range(3, cloexec=True)
     program.default_signals()
-    if plan["personality"] is not None:
+    if plan.get("personality") is not None:  # a plan may be of an older version
         step[:] = "set the personality of", target.name
         syscalls.personality(plan["personality"])
     _give_up_rights(target, account, step)
     if label >= 0:
-        step[:] = "take the security label of", target.name
+        step[:] = "set the security label", plan["label"][1]
         os.write(label, profile)
     step[:] = "run", path
     os.write(status, b"exec")
@@ -196,22 +194,22 @@ def _own_stdio(target: Target, account: users.Account) -> None:
             os.fchmod(fd, 0o620)
 
 
-def _security_label(target: Target) -> tuple[int, bytes]:
-    """Where to write that the program gets init's AppArmor profile, and what; -1 for nowhere.
+def _security_label(plan: dict[str, Any], step: list[str]) -> tuple[int, bytes]:
+    """Where the program's label of AppArmor or SELinux is written, and what; -1 for nowhere.
 
-    Opened while /proc is the host's; a security module without labels answers EINVAL.
+    Opened while /proc is the host's: proc_pid_attr(5).
     """
-    try:
-        theirs = target.read("attr/current")
-        fd = os.open("/proc/self/attr/current", os.O_RDONLY | os.O_CLOEXEC)
-        ours = os.read(fd, 8192)
-        os.close(fd)
-    except OSError:
+    if not plan.get("label"):
         return -1, b""
-    if theirs == ours or b" (" not in theirs:
-        return -1, b""
-    profile = theirs.strip(b"\0\n ").rpartition(b" (")[0]
-    return os.open("/proc/self/attr/exec", os.O_WRONLY | os.O_CLOEXEC), b"exec " + profile
+    file, label = plan["label"]
+    step[:] = "set the security label", label
+    # An AppArmor before Linux 5.8 has no folder of its own.
+    for name in (file, file.rpartition("/")[2]):
+        try:
+            return os.open("/proc/self/attr/" + name, os.O_WRONLY | os.O_CLOEXEC), label.encode()
+        except FileNotFoundError:
+            continue
+    raise LxcError(step[0], label, errno.ENOENT, detail="this kernel has no file for it")
 
 
 def _limit_resources(limits: list[list[Any]], step: list[str]) -> None:
