@@ -513,7 +513,7 @@ options:
         type: int
       start_order:
         description:
-          - "Where it comes among those that are started at boot: a higher number comes first, and
+          - "Where it comes among those that are started at boot: a lower number comes first, and
             is stopped last."
         type: int
       group:
@@ -989,7 +989,7 @@ options:
     type: int
   start_order:
     description:
-      - "Where it comes among those that are started at boot: a higher number comes first, and is
+      - "Where it comes among those that are started at boot: a lower number comes first, and is
         stopped last."
     type: int
   group:

@@ -404,7 +404,8 @@ def test_every_option_is_written_or_has_a_reason() -> None:
 
 
 def test_the_page_has_every_key() -> None:
-    page = (pathlib.Path(__file__).parents[2] / "docs" / "lxc_config.md").read_text()
+    guides = pathlib.Path(__file__).parents[2] / "docs" / "docsite" / "rst"
+    page = (guides / "guide_lxc_config.rst").read_text()
     known = {key for key in lxc_config_parse.KEYS - {"include"}
              if key not in {"hook." + name for name in lxc_config_parse.HOOKS}}
     known |= {family + ".*" for family in lxc_config_parse.FAMILIES}

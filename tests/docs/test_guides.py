@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guides show tasks that there are: modules, roles, options, choices, and LXC's commands."""
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import textwrap
+import typing as t
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).parents[2]
+GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
+BLOCK = re.compile(r"^\.\. code-block:: yaml\n\n((?:(?: {4}.*)?\n)+)", re.MULTILINE)
+# The commands of LXC 5.0.2's man pages, and those of LXC 0.6 that are gone.
+COMMANDS = """attach autostart cgroup checkconfig checkpoint config console copy create destroy
+    device execute freeze info ls monitor snapshot start stop top unfreeze unpriv-attach
+    unpriv-start unshare update-config user-nic usernsexec wait
+    kill netstat priority ps setcap setuid version""".split()
+
+
+def blocks(guide: pathlib.Path) -> list[t.Any]:
+    return [yaml.safe_load(textwrap.dedent(text)) for text in BLOCK.findall(guide.read_text())]
+
+
+def documented(module: str) -> dict[str, t.Any]:
+    """Its options."""
+    tree = ast.parse((ROOT / "plugins" / "modules" / (module + ".py")).read_text())
+    text = next(node.value.value for node in tree.body  # type: ignore[attr-defined]
+                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+                and node.targets[0].id == "DOCUMENTATION")
+    options: dict[str, t.Any] = yaml.safe_load(text)["options"]
+    return options
+
+
+def role_options(role: str) -> dict[str, t.Any]:
+    specs = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())
+    options: dict[str, t.Any] = specs["argument_specs"]["main"]["options"]
+    return options
+
+
+def wrong(given: t.Any, options: dict[str, t.Any], where: str) -> list[str]:
+    """What a task says that there is not."""
+    if not isinstance(given, dict):
+        return []
+    known = {name for key, option in options.items() for name in [key, *option.get("aliases", [])]}
+    found = ["%s.%s" % (where, name) for name in given if name not in known]
+    for name, value in given.items():
+        option = options.get(name, {})
+        values = value if isinstance(value, list) else [value]
+        if "choices" in option:
+            choices = [str(choice) for choice in option["choices"]]
+            found += ["%s.%s=%s" % (where, name, one) for one in values
+                      if "{{" not in str(one)
+                      and str(one) not in choices and str(one).lower() not in choices]
+        for one in values:
+            inner = option.get("suboptions") or option.get("options")
+            if inner:
+                found += wrong(one, inner, "%s.%s" % (where, name))
+    return found
+
+
+def mistakes(node: t.Any) -> list[str]:
+    """All of them in a block, wherever its tasks are."""
+    if isinstance(node, list):
+        return [one for item in node for one in mistakes(item)]
+    if not isinstance(node, dict):
+        return []
+    found = []
+    for key, value in node.items():
+        module = re.fullmatch(r"fleet\.lxc\.(\w+)", str(key))
+        if module:
+            found += wrong(value, documented(module.group(1)), module.group(1))
+    if str(node.get("role", "")).startswith("fleet.lxc."):
+        found += wrong(node.get("vars", {}), role_options(node["role"].split(".")[2]), node["role"])
+    return found + [one for value in node.values() for one in mistakes(value)]
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: str(guide.stem))
+def test_what_tasks_say_is_there(guide: pathlib.Path) -> None:
+    assert [one for block in blocks(guide) for one in mistakes(block)] == []
+
+
+def test_mistakes_are_found() -> None:
+    task = [{"fleet.lxc.lxc_state": {"nmae": "web1", "state": "running"}},
+            {"role": "fleet.lxc.ssh", "vars": {"ssh_nmae": "web1"}},
+            {"fleet.lxc.lxc_container": {"networks": [{"type": "vteh", "lnik": "br0"}]}}]
+    assert mistakes(task) == [
+        "lxc_state.nmae", "lxc_state.state=running", "fleet.lxc.ssh.ssh_nmae",
+        "lxc_container.networks.lnik", "lxc_container.networks.type=vteh"]
+
+
+def test_every_guide_is_in_the_table_of_contents() -> None:
+    extra = yaml.safe_load((ROOT / "docs" / "docsite" / "extra-docs.yml").read_text())
+    listed = [page for section in extra["sections"] for page in section["toctree"]]
+    assert sorted(listed) == [guide.stem for guide in GUIDES]
+
+
+def test_every_command_of_lxc_is_mapped() -> None:
+    page = (ROOT / "docs" / "docsite" / "rst" / "guide_lxc_tools.rst").read_text()
+    assert [name for name in COMMANDS if "``lxc-%s``" % name not in page] == []
