@@ -27,9 +27,12 @@ def blocks(guide: pathlib.Path) -> list[t.Any]:
     return [yaml.safe_load(textwrap.dedent(text)) for text in BLOCK.findall(guide.read_text())]
 
 
-def documented(module: str) -> dict[str, t.Any]:
-    """Its options."""
-    tree = ast.parse((ROOT / "plugins" / "modules" / (module + ".py")).read_text())
+def documented(name: str) -> dict[str, t.Any]:
+    """Options of a module or an event source."""
+    places = (ROOT / "plugins" / "modules",
+              ROOT / "extensions" / "eda" / "plugins" / "event_source")
+    file = next(found for place in places for found in place.glob(name + ".py"))
+    tree = ast.parse(file.read_text())
     text = next(node.value.value for node in tree.body  # type: ignore[attr-defined]
                 if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
                 and node.targets[0].id == "DOCUMENTATION")
