@@ -276,6 +276,14 @@ def test_a_missing_bridge_is_refused(box: Sandbox) -> None:
 
 # Refused
 
+def test_a_definition_that_is_older_than_an_option(box: Sandbox) -> None:
+    name = box.define("old")
+    stored = store.need_definition(name)
+    store.write_definition(name, {key: stored[key] for key in (
+        "version", "name", "rootfs", "command", "networks", "privileged", "idmap")})
+    assert box.start(name)["pid"]
+
+
 def test_a_missing_command(box: Sandbox) -> None:
     error = box.refused("nocommand", command=["/bin/nope"])
     assert (error.errno, error.subject) == (errno.ENOENT, "/bin/nope")

@@ -16,7 +16,7 @@ import time
 
 from .._kernel import cgroup_tree, freezers, processes
 from .._kernel.errors import LxcError
-from . import cleanup, events, fault, hooks, host, host_links, launch, plan, store
+from . import cleanup, events, fault, hooks, host, host_links, launch, plan, spec, store
 from .operation import TIMEOUT, locked, reconcile, settle
 from .signals import signal_name
 
@@ -80,7 +80,7 @@ def _give_up(name: str, error: LxcError) -> None:
 
 def _prepare_start(name: str, facts: host.Host, once: dict[str, Any]) -> dict[str, Any]:
     """Plan it and write down, before the first side effect, what is going to be made."""
-    definition = {**store.need_definition(name), **once}
+    definition = {**spec.complete(store.need_definition(name)), **once}
     stdio = definition.pop("stdio", None)
     host.check_rootfs(definition["rootfs"])
     host_links.check(definition)

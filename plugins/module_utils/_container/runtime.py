@@ -36,14 +36,15 @@ FILES = {
         "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
         "netlink_links", "netlink_socket", "processes", "seccomp", "syscall_numbers", "syscalls"),
     "_container": (
-        "__init__", "attach", "attach_command", "autostart", "cgroup_throttle", "cgroup_values",
-        "cleanup", "cli", "clocks", "console", "console_server", "defaults", "entry",
-        "event_follow", "event_stream", "events", "exchange", "fault", "freezer", "fstab",
-        "hooks", "host", "host_links", "init", "launch", "launcher", "lifecycle", "monitor",
-        "namespaces", "network", "network_end", "network_links", "network_plan",
-        "network_scripts", "observe", "operation", "overlay", "plan", "process_list", "program",
-        "reaper", "runtime", "seccomp_profile", "signals", "starter", "store", "system", "target",
-        "transfer", "usage", "users", "wait"),
+        "__init__", "attach", "attach_command", "autostart", "cgroup_throttle",
+        "cgroup_values", "checks", "cleanup", "cli", "clocks", "console",
+        "console_server", "defaults", "entry", "event_follow", "event_stream", "events",
+        "exchange", "fault", "freezer", "fstab", "hooks", "host", "host_links", "init",
+        "launch", "launcher", "lifecycle", "monitor", "namespaces", "network",
+        "network_end", "network_links", "network_plan", "network_scripts", "networks",
+        "observe", "operation", "overlay", "plan", "process_list", "program", "reaper",
+        "runtime", "seccomp_profile", "signals", "spec", "starter", "store", "system",
+        "system_checks", "target", "transfer", "usage", "users", "wait"),
 }
 _PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "fleet-lxc help".

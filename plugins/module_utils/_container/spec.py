@@ -98,6 +98,12 @@ def make_definition(name: str, options: dict[str, Any],
     return definition
 
 
+def complete(definition: dict[str, Any]) -> dict[str, Any]:
+    """A stored definition, with what a new one would have for options that it is older than."""
+    return {**{key: None if option.default is None else option.check(option.default)
+               for key, option in OPTIONS.items() if key not in definition}, **definition}
+
+
 def changes(before: dict[str, Any] | None, after: dict[str, Any]) -> dict[str, list[Any]]:
     """What differs, key by key: [old, new]. Everything that is set, for a new definition."""
     # One that is older than an option has what a new one would have.
