@@ -87,6 +87,13 @@ class Ours:
             taken.append(definition)
             self._store.write_definition(name, definition)
 
+    def define(self, name: str, given: dict[str, t.Any]) -> None:
+        """One container with options of its own."""
+        definition = self._spec.make_definition(name, given, None)
+        definition["idmap"] = self._host.allocate_ids(
+            [self._store.read_definition(other) for other in self._store.names()])
+        self._store.write_definition(name, definition)
+
     def start(self, names: list[str]) -> float:
         names = names[:self._part]
         began = time.perf_counter()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import attach
+import connections
 import life
 import ours
 import takeover
@@ -27,7 +28,8 @@ TARGETS = {"start": 0.5, "start-veth": 0.7, "start-parallel": 1.0, "monitor-pss"
            "attach": 1.0, "attach-command": 1.0, "attach-nsenter": 1.5,
            "attach-nsenter-command": 1.5, "takeover-lost": 0.1,
            "debootstrap-fresh": 0.6, "debootstrap-cached": 0.1, "clone": 0.1,
-           "clone-lxc-copy": 0.1}
+           "clone-lxc-copy": 0.1,
+           "connection": 1.2, "connection-community-lxc": 0.5}
 _STARTS: dict[str, t.Callable[[workload.Workload], Contender]] = {
     "start": Lxc,
     "start-parallel": lambda load: Lxc(load, at_a_time=4),
@@ -38,7 +40,7 @@ _STARTS: dict[str, t.Callable[[workload.Workload], Contender]] = {
 }
 _ALONE = ("start-veth", "start-privileged", "monitor-pss", "unchanged-task", "create-start-task",
           "scale", "freeze", "stop", "cgroup-set", "info", "attach", "takeover-lost",
-          "debootstrap", "clone")
+          "debootstrap", "clone", "connection")
 NAMES = (*_STARTS, *_ALONE)
 
 
@@ -66,6 +68,7 @@ def measure(load: workload.Workload, wanted: t.Collection[str], count: int, roun
         "stop": lambda: life.stop(load, count, rounds),
         "cgroup-set": lambda: life.cgroup_set(load, count, rounds),
         "info": lambda: life.info(load, count, rounds),
+        "connection": lambda: connections.rows(load, rounds),
         "takeover-lost": lambda: takeover.lost(2 * rounds),
     }
     for name, row in alone.items():
