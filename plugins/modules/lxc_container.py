@@ -258,7 +258,10 @@ options:
             default: false
           options:
             description:
-              - For V(bind) any of V(nosuid), V(nodev), V(noexec) and V(ro).
+              - For V(bind) any of V(nosuid), V(nodev), V(noexec), V(ro) and V(idmap=container).
+              - With V(idmap=container) ids inside are the same on the disk, root's too. Without it
+                the container's root is nobody there, but to what belongs to the container's own
+                range of ids.
               - For other types also the file system's own, an item each, like V(size=64m).
             type: list
             elements: str
@@ -748,7 +751,10 @@ options:
         default: false
       options:
         description:
-          - For V(bind) any of V(nosuid), V(nodev), V(noexec) and V(ro).
+          - For V(bind) any of V(nosuid), V(nodev), V(noexec), V(ro) and V(idmap=container).
+          - With V(idmap=container) ids inside are the same on the disk, root's too. Without it the
+            container's root is nobody there, but to what belongs to the container's own range of
+            ids.
           - For other types also the file system's own, an item each, like V(size=64m).
         type: list
         elements: str
