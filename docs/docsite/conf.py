@@ -7,6 +7,8 @@ from __future__ import annotations
 import pathlib
 import zlib
 
+import ansible.modules
+
 project = "fleet.lxc"
 author = "fleet.lxc contributors"
 copyright = "2026, fleet.lxc contributors"  # noqa: A001
@@ -24,19 +26,24 @@ html_copy_source = False
 html_show_sourcelink = False
 html_use_index = False
 
-# What generated pages refer to outside of this site. Ansible's own inventory would have to be
-# fetched, and a build needs no network; a label that is missing here is a warning.
+# What generated pages refer to outside of this site, and guides may. Ansible's own inventory would
+# have to be fetched, and a build needs no network; a label that is missing here is a warning.
 _ELSEWHERE = {
-    "action_plugins": "plugins/action.html#action-plugins",
-    "ansible_collections.ansible.builtin.command_module":
-        "collections/ansible/builtin/command_module.html",
-    "ansible_collections.ansible.builtin.find_module":
-        "collections/ansible/builtin/find_module.html",
     "ansible_configuration_settings":
         "reference_appendices/config.html#ansible-configuration-settings",
     "common_return_values":
         "reference_appendices/common_return_values.html#common-return-values",
+    "playbooks_keywords":
+        "reference_appendices/playbooks_keywords.html#playbook-keywords",
 }
+_ELSEWHERE.update(
+    (kind + "_plugins", "plugins/%s.html#%s-plugins" % (kind, kind))
+    for kind in ("action", "become", "cache", "callback", "connection", "filter", "inventory",
+                 "lookup", "shell", "strategy", "test", "vars"))
+_ELSEWHERE.update(
+    ("ansible_collections.ansible.builtin.%s_module" % path.stem,
+     "collections/ansible/builtin/%s_module.html" % path.stem)
+    for path in pathlib.Path(ansible.modules.__path__[0]).glob("[a-z]*.py"))
 
 
 def _inventory() -> str:
