@@ -50,6 +50,15 @@ def test_the_readme_lists_what_there_is() -> None:
     assert sorted(rows) == sorted(MODULES + ROLES)
 
 
+def test_the_readme_lists_every_plugin() -> None:
+    rows = re.findall(r"^\| ([a-z ]+) `fleet\.lxc\.(\w+)`", (ROOT / "README.md").read_text(),
+                      re.MULTILINE)
+    folders = {kind: ROOT / "plugins" / kind for kind in ("callback", "connection", "inventory")}
+    folders["event source"] = ROOT / "extensions" / "eda" / "plugins" / "event_source"
+    assert sorted(rows) == sorted((kind, path.stem) for kind, folder in folders.items()
+                                  for path in folder.glob("[a-z]*.py"))
+
+
 def test_the_action_group_has_every_module() -> None:
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
     assert runtime["action_groups"]["lxc"] == MODULES

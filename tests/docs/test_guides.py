@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import ast
+import errno
+import os
 import pathlib
 import re
 import textwrap
@@ -106,3 +108,17 @@ def test_every_guide_is_in_the_table_of_contents() -> None:
 def test_every_command_of_lxc_is_mapped() -> None:
     page = (ROOT / "docs" / "docsite" / "rst" / "guide_lxc_tools.rst").read_text()
     assert [name for name in COMMANDS if "``lxc-%s``" % name not in page] == []
+
+
+def test_messages_of_troubleshooting_are_messages() -> None:
+    said = {node.value for path in (ROOT / "plugins" / "module_utils").rglob("*.py")
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    said |= {os.strerror(number) for number in errno.errorcode}
+    page = (ROOT / "docs" / "docsite" / "rst" / "guide_troubleshooting.rst").read_text()
+    terms = re.findall(r"^(``.*)\n {4}\S", page, re.MULTILINE)
+    pieces = {piece.strip() for term in terms for message in re.findall("``(.+?)``", term)
+              for piece in re.split(r"…|: | \(E[A-Z]+\)", message) if piece.strip()}
+    assert len(pieces) > 40
+    assert sorted(piece for piece in pieces
+                  if not any(piece in text.replace("%s", "") for text in said)) == []
