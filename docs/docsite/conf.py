@@ -22,6 +22,8 @@ smartquotes = False
 nitpicky = False
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_use_index = False
