@@ -84,10 +84,7 @@ EXAMPLES = r"""
 plugin: fleet.lxc.lxc
 hosts: [container_hosts]
 
-# Only what runs and is no test, by its own address, in groups by what the names begin with.
----
-plugin: fleet.lxc.lxc
-hosts: [container_hosts]
+# May be left out: only what runs and is no test, in groups by what the names begin with.
 states: [RUNNING]
 filters:
   - exclude: lxc_name is match('test-')
@@ -96,7 +93,7 @@ keyed_groups:
   - key: lxc_name.split('-') | first
     prefix: role
 compose:
-  ansible_host: (lxc_addresses | first).split('/') | first
+  first_address: (lxc_addresses | first).split('/') | first
 """
 
 import json  # noqa: E402

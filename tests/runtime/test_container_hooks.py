@@ -79,7 +79,7 @@ def test_a_start_hook_runs_inside_with_the_containers_rights(box: Sandbox) -> No
     assert said[0] == console(name).splitlines()[0] and said[1] == "start0"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL[:6]])
+@pytest.mark.parametrize("kind", ALL[:6])
 def test_one_that_fails_fails_the_start(box: Sandbox, kind: str) -> None:
     error = box.refused("bad", hooks={kind: ["echo what happened >&2; exit 3; :"]},
                         mounts=[{"source": "/usr", "target": "/usr", "read_only": True}])

@@ -47,7 +47,7 @@ _ALONE = ("list", "events", "autostart", "shutdown")  # which take no name
 
 def main(arguments: list[str]) -> None:
     """Carry it out, and end the process."""
-    sys.exit(run(arguments))
+    raise SystemExit(run(arguments))
 
 
 def run(arguments: list[str]) -> int:

@@ -111,8 +111,7 @@ class _Member(tarfile.TarInfo):
             raise _ReadError(str(error)) from error
 
 
-@contextlib.contextmanager
-def open_tar(src: str, file: t.BinaryIO) -> t.Iterator[tarfile.TarFile]:
+def open_tar(src: str, file: t.BinaryIO) -> contextlib.AbstractContextManager[tarfile.TarFile]:
     """The archive as tarfile reads it.
 
     :raises LxcError: when it is no tar file, or compressed in a way that this host can't undo
@@ -122,7 +121,7 @@ def open_tar(src: str, file: t.BinaryIO) -> t.Iterator[tarfile.TarFile]:
     file.seek(0)
     kind = next((k for magic, k in _COMPRESSIONS.items() if start.startswith(magic)), "tar")
     try:
-        tar = _open(fileobj=file, mode="r:" + kind, tarinfo=_Member)
+        tar: tarfile.TarFile = _open(fileobj=file, mode="r:" + kind, tarinfo=_Member)
     except tarfile.CompressionError as error:
         program = programs.find("zstd") if kind == "zst" else None
         if program is None:
@@ -130,13 +129,10 @@ def open_tar(src: str, file: t.BinaryIO) -> t.Iterator[tarfile.TarFile]:
                            % (sys.version.split()[0], kind),
                            hint="Compress it with gzip instead%s." % (
                                ", or install zstd" if kind == "zst" else "")) from error
-        with _through(program, src, file) as tar:
-            yield tar
-        return
+        return _through(program, src, file)
     except _UNREADABLE as error:
         raise _not_tar(src, error) from error
-    with tar:
-        yield tar
+    return tar
 
 
 @contextlib.contextmanager
