@@ -25,7 +25,8 @@ attributes:
     details:
       - A container that an earlier task would only define is not defined yet, and so an error. One
         that an earlier task would only start can't be frozen or signalled, which is a warning.
-      - Nobody waits for the states of O(wait_for), since nothing happens.
+      - Nobody waits for the states of O(wait_for), since nothing happens, and nobody asks what
+        O(healthy) says.
   diff_mode:
     support: full
 options:
@@ -49,7 +50,7 @@ options:
         goes on.
       - V(thawed) lets a frozen container go on, but for processes that it has frozen itself.
       - A container that does not run can be neither V(frozen) nor V(thawed).
-      - One of O(state), O(signal) and O(wait_for) is needed.
+      - One of O(state), O(signal), O(wait_for) and O(healthy) is needed.
     type: str
     choices: [started, stopped, restarted, frozen, thawed]
   signal:
@@ -90,6 +91,53 @@ options:
       - Kill at once, without asking.
     type: bool
     default: false
+  healthy:
+    description:
+      - What a container has to do before the task goes on, after O(state), O(signal) and
+        O(wait_for), or by itself. It is asked until the answer is yes, all containers at the same
+        time. Whatever was started goes on when the answer stays no, which is an error.
+      - A container that was not changed by the task is asked as well. One that does not run any
+        more is an error at once.
+      - All that is given has to be true at one moment.
+      - Not with O(state=stopped) and O(state=frozen).
+    type: dict
+    version_added: 1.0.0
+    suboptions:
+      ports:
+        description:
+          - TCP ports that something listens on in the container's network namespace, whatever the
+            address. The kernel's table is read, and nothing is sent.
+        type: list
+        elements: int
+        default: []
+      units:
+        description:
+          - Units of the container's systemd that are active, such as V(nginx.service).
+        type: list
+        elements: str
+        default: []
+      command:
+        description:
+          - A program inside, with its arguments, that ends with 0. It runs with the rights of the
+            container's init, as with M(fleet.lxc.lxc_execute).
+        type: list
+        elements: str
+        default: []
+      timeout:
+        description:
+          - After how many seconds it is an error. It is asked once at least.
+        type: int
+        default: 60
+      interval:
+        description:
+          - How many seconds lie between two questions; less between the first ones.
+        type: float
+        default: 1
+      attempt_timeout:
+        description:
+          - After how many seconds a program that does not answer is killed, to be asked anew.
+        type: float
+        default: 10
 notes:
   - What init is asked with is the definition's C(halt_signal), and without one the signal that this
     init is known to take, SIGRTMIN+3 for systemd, SIGPWR for sysvinit, else SIGTERM.
@@ -150,6 +198,16 @@ EXAMPLES = r"""
   loop: "{{ stopped.containers | selectattr('killed') }}"
   loop_control:
     label: "{{ item.name }}"
+
+- name: Restart web servers, and go on when they serve
+  fleet.lxc.lxc_state:
+    name: web*
+    state: restarted
+    healthy:
+      ports: [80]
+      units: [nginx.service]
+      command: [curl, --fail, --silent, --output, /dev/null, 'http://localhost/']
+      timeout: 30
 """
 
 RETURN = r"""
@@ -203,6 +261,14 @@ containers:
       description: After how many seconds that was, null where nobody waited.
       type: float
       returned: always
+    healthy:
+      description: Whether it did what O(healthy) says, null where nobody asked.
+      type: bool
+      returned: always
+    healthy_after:
+      description: After how many seconds it did, null where nobody asked and where it did not.
+      type: float
+      returned: always
     exit:
       description: How the init of its last run ended, C(code) or C(signal). Null where nobody
         knows, and while the first run lasts.
@@ -232,6 +298,8 @@ containers:
       signaled: null
       reached: null
       waited: null
+      healthy: null
+      healthy_after: null
 """
 
 from ansible_collections.fleet.lxc.plugins.module_utils._module.runner import run  # noqa: E402

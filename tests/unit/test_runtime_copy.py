@@ -15,8 +15,8 @@ UTILS = pathlib.Path(__file__).parents[2] / "plugins" / "module_utils"
 ONLY_MODULES = {"_kernel": {"announce", "bridge_vlans", "features", "kconfig", "link_config",
                             "nftables", "sysctls", "vxlan"},
                 "_container": {"application", "cgroup_live", "cgroup_read",
-                               "device_live", "device_rules", "inside", "live", "mount_live",
-                               "network_live",
+                               "device_live", "device_rules", "health", "inside", "live",
+                               "mount_live", "network_live",
                                "lxc_config_devices", "lxc_config_map", "lxc_config_mounts",
                                "lxc_config_networks", "lxc_config_parse", "lxc_config_values",
                                "lxc_config_write"}}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._container import freezer, lifecycle, observe, operation, signals, wait
+from .._container import freezer, health, lifecycle, observe, operation, signals, wait
 from .._kernel import freezers, processes
 from .._kernel.errors import LxcError
 from .selection import failure, select, warn_of_unmatched
@@ -23,8 +23,16 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "wait_for": {"type": "list", "elements": "str", "choices": list(wait.STATES)},
     "timeout": {"type": "int", "default": 30},
     "kill": {"type": "bool", "default": False},
+    "healthy": {"type": "dict", "options": {
+        "ports": {"type": "list", "elements": "int", "default": []},
+        "units": {"type": "list", "elements": "str", "default": []},
+        "command": {"type": "list", "elements": "str", "default": []},
+        "timeout": {"type": "int", "default": 60},
+        "interval": {"type": "float", "default": 1},
+        "attempt_timeout": {"type": "float", "default": 10},
+    }},
 }
-REQUIRED_ONE_OF = [("state", "signal", "wait_for")]
+REQUIRED_ONE_OF = [("state", "signal", "wait_for", "healthy")]
 MUTUALLY_EXCLUSIVE = [("state", "signal")]
 _ABSENT = {"state": "ABSENT", "pid": 0, "exit": None}
 _AFTER = {"stopped": "STOPPED", "frozen": freezers.FROZEN}  # what it is then; else RUNNING
@@ -87,6 +95,27 @@ def _check(params: dict[str, t.Any]) -> None:
     if params["wait_for"] is not None and not params["wait_for"]:
         raise LxcError("wait for", "no state", detail="wait_for is empty",
                        hint="Name at least one state, or leave wait_for out.")
+    if params["healthy"] is not None:
+        _check_health(params)
+
+
+def _check_health(params: dict[str, t.Any]) -> None:
+    healthy = params["healthy"]
+    if params["state"] in ("stopped", "frozen"):
+        raise LxcError(health.DOING, "what is %s" % params["state"],
+                       detail="only what runs can be healthy",
+                       hint="Leave out 'healthy', or start it.")
+    if not (healthy["ports"] or healthy["units"] or healthy["command"]):
+        raise LxcError(health.DOING, "containers", detail="nothing says what is healthy",
+                       hint="Give 'ports', 'units' or 'command'.")
+    for port in healthy["ports"]:
+        if not 0 < port < 65536:
+            raise LxcError("use as port", str(port), detail="it is none",
+                           hint="Give a number from 1 to 65535.")
+    for option, least in (("timeout", 0), ("interval", 0.1), ("attempt_timeout", 0.1)):
+        if healthy[option] < least:
+            raise LxcError("use as healthy.%s" % option, str(healthy[option]),
+                           detail="it is too small", hint="Give %g or more." % least)
 
 
 def _foresee(name: str, status: dict[str, t.Any], params: dict[str, t.Any]
@@ -112,8 +141,33 @@ def _foresee(name: str, status: dict[str, t.Any], params: dict[str, t.Any]
 def _act_and_wait(names: list[str], params: dict[str, t.Any]
                   ) -> tuple[operation.Outcomes, dict[str, LxcError]]:
     """:returns: what was done, and who did not get to where it was waited for"""
+    outcomes: operation.Outcomes
+    late: dict[str, LxcError] = {}
     if params["wait_for"] is None:
-        return _act(names, params), {}
+        outcomes = _act(names, params)
+    else:
+        outcomes, late = _act_and_reach(names, params)
+    if params["healthy"] is not None:
+        done = {name: outcomes.get(name, {"changed": False}) for name in names if name not in late}
+        acted = {name: one for name, one in done.items() if not isinstance(one, LxcError)}
+        for name, asked in _ask_for_health(list(acted), params["healthy"]).items():
+            if isinstance(asked, LxcError):
+                late[name] = asked
+                outcomes[name] = {**acted[name], "healthy": False}
+            else:
+                outcomes[name] = {**acted[name], "healthy": True,
+                                  "healthy_after": asked["seconds"]}
+    return outcomes, late
+
+
+def _ask_for_health(names: list[str], healthy: dict[str, t.Any]) -> operation.Outcomes:
+    check = health.Check(healthy["ports"], healthy["units"], healthy["command"],
+                         healthy["attempt_timeout"])
+    return health.wait(names, check, healthy["timeout"], healthy["interval"])
+
+
+def _act_and_reach(names: list[str], params: dict[str, t.Any]
+                   ) -> tuple[operation.Outcomes, dict[str, LxcError]]:
     late: dict[str, LxcError] = {}
     with wait.Wait(names, params["wait_for"]) as waiting:
         outcomes: operation.Outcomes = {name: {"changed": False} for name in names}
@@ -157,7 +211,8 @@ def _result(name: str, before: dict[str, t.Any], after: dict[str, t.Any],
         "state": after["state"], "pid": after["pid"], "killed": done.get("killed", ""),
         "seconds": done.get("seconds"), "exit": done.get("exit", after["exit"]),
         "signaled": done.get("signaled"), "reached": done.get("reached"),
-        "waited": done.get("waited")}
+        "waited": done.get("waited"), "healthy": done.get("healthy"),
+        "healthy_after": done.get("healthy_after")}
     if error:
         result.update(failed=True, msg=str(error), error=error.to_dict())
     return result
