@@ -115,6 +115,15 @@ def test_an_account_is_in_all_three_files_and_owns_its_home() -> None:
         assert (entries[path].uid, entries[path].gid) == (1000, 1000)
 
 
+def test_a_private_folder_in_a_home_leaves_the_home_to_its_account() -> None:
+    private = [{"path": "/home/ann/.vnc", "uid": 1000}]
+    options: dict[str, t.Any] = {"accounts": [{"name": "ann", "uid": 1000}], "private": private}
+    entries = tree(options).entries
+    assert (entries["/home/ann"].mode, entries["/home/ann"].uid) == (0o700, 1000)
+    private.insert(0, {"path": "/home/ann"})
+    assert tree(options).entries["/home/ann"].uid == 0  # as it was asked for
+
+
 @pytest.mark.parametrize("options, said", [
     ({"shared": ["usr"]}, "not absolute"),
     ({"shared": ["/usr/../etc"]}, "'..'"),

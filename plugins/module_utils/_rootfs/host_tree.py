@@ -127,7 +127,7 @@ def host_tree(spec: HostSpec, facts: HostFacts) -> Tree:
             entries[path] = entry
     root = Account("root", 0, 0, "/root", "", authorized_keys=spec.root_authorized_keys)
     for account in [root, *spec.accounts]:
-        _home(account, entries, shared)
+        _home(account, entries, shared, {folder.path for folder in spec.private})
     if spec.ssh_host_keys:
         _sshd(spec, facts, entries, shared)
     mounts = [{"source": path, "target": path, "read_only": True} for path in shared]
@@ -196,11 +196,14 @@ def _etc(spec: HostSpec, facts: HostFacts) -> dict[str, Entry]:
     return files
 
 
-def _home(account: Account, entries: dict[str, Entry], shared: list[str]) -> None:
+def _home(account: Account, entries: dict[str, Entry], shared: list[str],
+          private: set[str]) -> None:
     _refuse_shared(account.home, shared, "accounts")
     _parents(account.home, entries)
     uid, gid = account.uid, account.gid
-    if account.home not in entries:
+    # What is there as the parent of a private folder is the account's all the same.
+    parent = entries.get(account.home) == Entry("folder", 0o755) and account.home not in _FOLDERS
+    if account.home not in entries or parent and account.home not in private:
         entries[account.home] = Entry("folder", 0o700, uid, gid)
     if account.authorized_keys is not None:
         entries[account.home + "/.ssh"] = Entry("folder", 0o700, uid, gid)
