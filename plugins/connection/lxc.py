@@ -246,6 +246,11 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
             wanted = variables.get("ansible_become", False)
         if not wanted or str(wanted).lower() in ("false", "no", "0"):
             return None
+        is_root = (os.geteuid() == 0 if self._host.transport == "local"
+                   else variables.get("ansible_user") == "root")
+        if (is_root and variables.get("ansible_become_user", "root") == "root"
+                and not C.BECOME_ALLOW_SAME_USER):
+            return None  # as for any other task: root's host may have no sudo
         method = variables.get("ansible_become_method", "sudo")
         plugin = become_loader.get(method)
         if plugin is None:

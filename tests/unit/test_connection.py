@@ -158,6 +158,18 @@ def test_root_on_the_host_is_become_by_the_hosts_way(build: Build) -> None:
                  ansible_lxc_host_become=False).plugin._become_on_host({}) is None
 
 
+def test_who_is_root_on_the_host_does_not_become_it(build: Build) -> None:
+    """Such a host may have no sudo."""
+    variables = {"ansible_become": True, "ansible_user": "root"}
+    made = build(hostvars={"db": variables}, ansible_lxc_host="db")
+    made.plugin.exec_command("id")
+    assert made.host.asked[0][0].startswith(FRONT)
+    other = build(hostvars={"db": {**variables, "ansible_become_user": "lxc"}},
+                  ansible_lxc_host="db")
+    other.plugin.exec_command("id")
+    assert other.host.asked[0][0].startswith("sudo ")
+
+
 def test_prompts_of_become_inside_are_the_hosts_connections_to_answer(build: Build) -> None:
     made = build()
     become = become_loader.get("sudo")
