@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
+import typing as t
 import zlib
 
 import ansible.modules
@@ -60,3 +62,13 @@ def _inventory() -> str:
 
 
 intersphinx_mapping = {"ansible": ("https://docs.ansible.com/ansible/latest/", _inventory())}
+
+
+def _copy_images(app: t.Any, _config: t.Any) -> None:
+    """antsibull-docs takes the guides over, but not what they show."""
+    shutil.copytree(pathlib.Path(__file__).parent / "rst" / "images",
+                    pathlib.Path(app.srcdir) / "docsite" / "images", dirs_exist_ok=True)
+
+
+def setup(app: t.Any) -> None:
+    app.connect("config-inited", _copy_images)
