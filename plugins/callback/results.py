@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: results
 type: stdout
 short_description: Each result as a line of JSON
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - fleet.lxc contributors (@fleet-lxc)
 description:

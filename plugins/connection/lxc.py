@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: lxc
 short_description: Run tasks in containers, wherever their hosts are
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - fleet.lxc contributors (@fleet-lxc)
 description:

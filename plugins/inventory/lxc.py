@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: lxc
 short_description: The containers of hosts, as hosts
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - fleet.lxc contributors (@fleet-lxc)
 description:
@@ -61,17 +61,17 @@ options:
     type: int
     default: 120
   strict:
-    version_added: 1.0.0
+    version_added: 0.1.0
   compose:
-    version_added: 1.0.0
+    version_added: 0.1.0
   groups:
-    version_added: 1.0.0
+    version_added: 0.1.0
   keyed_groups:
-    version_added: 1.0.0
+    version_added: 0.1.0
   use_extra_vars:
-    version_added: 1.0.0
+    version_added: 0.1.0
   leading_separator:
-    version_added: 1.0.0
+    version_added: 0.1.0
 notes:
   - Variables of each container are C(lxc_name), C(lxc_host), C(lxc_state), C(lxc_pid),
     C(lxc_addresses), C(lxc_groups) and C(lxc_definition), and what the connection plugin needs.

@@ -569,7 +569,7 @@ options:
     type: str
     choices: [live, restart, next_boot]
     default: live
-    version_added: 1.0.0
+    version_added: 0.1.0
   rootfs:
     description:
       - The root file system, from C(/) on, as made by M(fleet.lxc.lxc_rootfs). Required for a

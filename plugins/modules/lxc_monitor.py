@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: lxc_monitor
 short_description: Collects what happens to containers
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - fleet.lxc contributors (@fleet-lxc)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: lxc_rootfs_info
 short_description: What root file systems there are, and what uses them
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - fleet.lxc contributors (@fleet-lxc)
 description:

@@ -101,7 +101,7 @@ options:
       - All that is given has to be true at one moment.
       - Not with O(state=stopped) and O(state=frozen).
     type: dict
-    version_added: 1.0.0
+    version_added: 0.1.0
     suboptions:
       ports:
         description:
