@@ -29,7 +29,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     spec,
     store,
 )
-from ansible_collections.fleet.lxc.plugins.module_utils._kernel import netlink
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import netlink_kinds
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink_links import (
@@ -47,7 +47,7 @@ RECEIVED = "1 packets received"
 
 @pytest.fixture(scope="module")
 def kinds() -> dict[str, bool]:
-    return netlink.try_kinds()
+    return netlink_kinds.try_kinds()
 
 
 def need(kinds: dict[str, bool], kind: str) -> None:

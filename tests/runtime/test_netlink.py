@@ -11,7 +11,8 @@ import signal
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import syscalls
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
-from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink, try_kinds
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink_kinds import try_kinds
 from network_sandbox import new_namespace, new_sandbox, udp
 
 sandbox = pytest.fixture(new_sandbox)

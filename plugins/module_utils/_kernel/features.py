@@ -14,7 +14,16 @@ import os
 import sys
 import typing as t
 
-from . import cgroups, kconfig, mounts, netlink, netlink_links, nftables, syscalls
+from . import (
+    cgroups,
+    kconfig,
+    mounts,
+    netlink_kinds,
+    netlink_links,
+    netlink_messages,
+    nftables,
+    syscalls,
+)
 from .errors import LxcError
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
@@ -74,7 +83,7 @@ def observe() -> Evidence:
         v1_enabled=_enabled_controllers(),
         seccomp_filters=os.path.exists("/proc/sys/kernel/seccomp/actions_avail"),
         id_mapped_mounts=_has_mount_setattr(), ipv6=os.path.exists("/proc/net/if_inet6"),
-        pyroute2=netlink.pyroute2_version(),
+        pyroute2=netlink_messages.pyroute2_version(),
         python=sys.executable, python_version=".".join(str(n) for n in sys.version_info[:3]))
     for hierarchy in evidence.hierarchies:
         if hierarchy.version == 2:
@@ -83,13 +92,13 @@ def observe() -> Evidence:
     if limit.isdigit():
         evidence.user_namespaces_max = int(limit)
     try:
-        netlink.load()
+        netlink_messages.load()
     except LxcError as error:
         evidence.pyroute2_problem = error.detail
     evidence.nf_tables = _has_nf_tables()
     if not all(_link_kind(kind)(evidence) for kind in netlink_links.MODULES):
         try:
-            evidence.link_kinds = netlink.try_kinds()
+            evidence.link_kinds = netlink_kinds.try_kinds()
         except LxcError:
             pass  # not root, or no pyroute2: then it is not known
     return evidence
