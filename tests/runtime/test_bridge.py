@@ -347,6 +347,10 @@ def test_a_container_gets_its_address_from_dnsmasq(netlink: Netlink, monkeypatch
             run(netlink, dhcp={**option, "lease_time": "soon"})
         assert dnsmasq.read("br0").lease_time == "1h"  # the one before runs again
         run(netlink, dhcp={**option, "dns": False})
+        process = pathlib.Path("/proc", (tmp_path / "bridges/br0/dnsmasq.pid").read_text().strip())
+        dnsmasq.stop("br0")
+        # Itself is gone, not only the file with its number: another one may take its port.
+        assert not process.exists() or not (process / "cmdline").read_bytes()
     finally:
         run(netlink, "absent", ports=["c0"])
     assert not (tmp_path / "bridges").exists()

@@ -4,6 +4,7 @@
 """DHCP and DNS for a bridge's containers, by a dnsmasq(8) of its own."""
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import time
 import typing as t
 
+from .._kernel import processes
 from .._kernel.addresses import parse_address
 from .._kernel.errors import LxcError
 
@@ -52,6 +54,11 @@ def read(name: str) -> Dhcp | None:
     return found if _pid(name) else None
 
 
+def has_files(name: str) -> bool:
+    """Whether there is something of it to remove, though it may have been killed."""
+    return os.path.isdir("%s/%s" % (FOLDER, name))
+
+
 def start(name: str, dhcp: Dhcp) -> None:
     """Run it, instead of one that runs.
 
@@ -83,8 +90,13 @@ def stop(name: str) -> None:
     if not pid:
         return
     end = time.monotonic() + _ENDS_WITHIN
+    who = processes.identity(pid)
     os.kill(pid, signal.SIGTERM)
-    while _pid(name) == pid:
+    # The file with its number goes before it ends, and its memory before its port is free.
+    while processes.is_alive(who):
+        if time.monotonic() > end + _ENDS_WITHIN:
+            raise LxcError("end dnsmasq of", name, errno.ETIMEDOUT,
+                           "It is process %d: see its /proc/PID/stack." % pid)
         if time.monotonic() > end:
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)

@@ -71,6 +71,7 @@ class BridgeState:
     legacy_filter: bool = False  # whether the legacy iptables has a filter table
     bridged_too: bool = False  # whether they see what only crosses the bridge
     dhcp: Dhcp | None = None  # what dnsmasq serves
+    dhcp_files: bool = False  # also of one that was killed
     forwarding: dict[str, bool | None] = dataclasses.field(default_factory=dict)  # by family
     stable_mac: str = ""
     files: dict[str, str] = dataclasses.field(default_factory=dict)  # the network managers'
@@ -105,6 +106,7 @@ def observe(netlink: Netlink, spec: BridgeSpec) -> BridgeState:
     _observe_vxlan(netlink, spec, state, links)
     state.candidate_addresses = {n: netlink.addresses(n) for n in state.candidates}
     state.dhcp = dnsmasq.read(spec.name)
+    state.dhcp_files = dnsmasq.has_files(spec.name)
     state.files = observe_files()
     if state.nic_link is not None:
         state.manager = manager_of(state.nic, state.nic_link["index"], state.files)

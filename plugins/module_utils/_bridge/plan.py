@@ -108,7 +108,7 @@ def plan_absent(spec: BridgeSpec, state: BridgeState, force: bool = False) -> Pl
                             "or set 'force: true' to cut them off.")
     if state.nat is not None:
         _plan_no_nat(spec, state, plan)
-    if state.dhcp is not None:
+    if state.dhcp is not None or state.dhcp_files:
         plan.operations.append(SetDhcp(spec.name, None, state.dhcp))
     plan.operations.extend(overlay.plan_no_vxlan(spec.name, state))
     if state.link is not None:
