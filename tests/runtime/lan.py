@@ -79,10 +79,13 @@ class Lan:
             for target, stream in streams.items():
                 stream.send_signal(2)
                 said = stream.communicate(timeout=10)[0]
-                found = re.search(r"(\d+) packets transmitted, (\d+) received", said)
-                assert found, said
-                # What was sent in the last moment has no answer yet.
-                lost[target] = max(int(found[1]) - int(found[2]) - 1, 0)
+                found = re.search(r"(\d+) packets transmitted", said)
+                answered = {int(number) for number in re.findall(r"icmp_seq=(\d+) .*time=", said)}
+                assert found and answered, said
+                lost[target] = max(answered) - min(answered) + 1 - len(answered)
+                # What was sent in the last moments has no answer yet.
+                unanswered = int(found[1]) - max(answered)
+                lost[target] += unanswered if unanswered > 10 else 0
 
     @contextlib.contextmanager
     def far_away(self) -> t.Iterator[None]:

@@ -56,13 +56,17 @@ def freezer_version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 
 def running(pid: int) -> bool:
-    """Whether its processes make progress: by the processor time that they have used."""
-    def used() -> str:
-        return pathlib.Path("/proc/%d/schedstat" % pid).read_text().split()[0]
-    before = used()
-    deadline = threading.Event()
-    deadline.wait(0.05)
-    return used() != before
+    """Whether it makes progress: by the processor time that it has used.
+
+    A process counts as frozen just before it leaves the processor, so one change may be its last.
+    """
+    def moves() -> bool:
+        def used() -> str:
+            return pathlib.Path("/proc/%d/schedstat" % pid).read_text().split()[0]
+        before = used()
+        threading.Event().wait(0.05)
+        return used() != before
+    return moves() and moves()
 
 
 def states(found: list[dict[str, t.Any]], name: str) -> list[str]:
