@@ -10,11 +10,10 @@ operation, a start or a removal, has to work; that nothing is left is what conft
 from __future__ import annotations
 
 import os
-import pathlib
 import signal
 import typing as t
 
-import container_sandbox
+import faults
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     fault,
@@ -27,9 +26,10 @@ from ansible_collections.fleet.lxc.plugins.module_utils._kernel import freezers
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
 from container_sandbox import Sandbox, left_in_cgroups, wait_until
+from faults import Operation, goes_on, hold, is_true, kill, resume, settled
 from network_sandbox import inside, new_namespace
 
-box = pytest.fixture(container_sandbox.sandbox)
+box = pytest.fixture(faults.sandbox)
 
 IN_MODULE = ("start:locked", "start:planned", "start:asked")
 IN_LAUNCHER = ("launcher:entered", "launcher:assigned", "launcher:adopted")
@@ -38,115 +38,6 @@ IN_STARTER = ("starter:cgroups", "starter:cloned", "starter:staged", "starter:st
 IN_INIT = ("init:grouped", "init:mounted", "init:entered", "init:ready")
 IN_NETWORK = ("network:asked", "network:made")
 NEXT = ("start", "destroy")
-
-
-class Operation:
-    """Something done to one container in a process of its own, with a fault."""
-
-    def __init__(self, operation: t.Callable[..., t.Any], name: str, text: str,
-                 **options: t.Any) -> None:
-        self._before = {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}
-        self.module = os.fork()
-        if self.module == 0:
-            code = 1
-            try:
-                os.environ[fault.VARIABLE] = text
-                fault.arm(text)
-                outcome = operation([name], **options)[name]
-                code = int(isinstance(outcome, LxcError))
-            finally:
-                os._exit(code)
-
-    def ended(self) -> int:
-        """Wait for the module's end; its exit code, or minus the signal."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.module, 0)[1])
-
-    def hanging(self) -> int:
-        """Wait until a process has got to the point. Its pid."""
-        return int(wait_until(lambda: next((pid for pid in self._new()
-                                            if comm(pid) == "fault"), 0)))
-
-    def launcher(self) -> int:
-        """The launcher, which becomes the monitor: the child of nobody of ours."""
-        ours = [pid for pid in self._new() if "fleet-lxc/runtime" in cmdline(pid)]
-        return next(pid for pid in ours if parent(pid) not in ours and parent(pid) != self.module)
-
-    def init(self) -> int:
-        """The process that is going to be the container's first."""
-        own = os.readlink("/proc/self/ns/pid")
-        return next(pid for pid in self._new() if namespace(pid) not in (own, ""))
-
-    def _new(self) -> list[int]:
-        return [pid for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
-                if pid not in self._before]
-
-
-def _text(pid: int, name: str) -> str:
-    try:
-        return pathlib.Path("/proc/%d/%s" % (pid, name)).read_text()
-    except OSError:
-        return ""
-
-
-def comm(pid: int) -> str:
-    return _text(pid, "comm").strip()
-
-
-def cmdline(pid: int) -> str:
-    return _text(pid, "cmdline")
-
-
-def parent(pid: int) -> int:
-    return int(_text(pid, "stat").rpartition(") ")[2].split()[1])
-
-
-def namespace(pid: int) -> str:
-    try:
-        return os.readlink("/proc/%d/ns/pid" % pid)
-    except OSError:
-        return ""
-
-
-def kernel_pids(name: str) -> set[int]:
-    """Processes in control groups of that name: what the kernel says, whatever the disk does."""
-    return {int(word) for folder in left_in_cgroups(name)
-            for path, _names, _files in os.walk(folder)
-            for word in pathlib.Path(path, "cgroup.procs").read_text().split()}
-
-
-def settled(name: str) -> None:
-    """Until nobody works on the container any more, as its lock says."""
-    if os.path.exists(store.folder(name)):
-        store.Lock(name, container_sandbox.PATIENCE).release()
-
-
-def is_true(name: str) -> dict[str, t.Any]:
-    """What is said of the container agrees with its processes. Its status."""
-    found: dict[str, t.Any] = observe.status(name)
-    if found["pid"]:
-        assert found["state"] in ("RUNNING", "FROZEN")
-        assert os.path.exists("/proc/%d/exe" % found["pid"]), found
-        assert kernel_pids(name) == {found["pid"]}
-    else:
-        assert found["state"] in ("STOPPED", "STOPPING"), found
-    return found
-
-
-def goes_on(name: str, what: str) -> None:
-    """The next operation succeeds, and then the disk and the kernel agree."""
-    settled(name)
-    running = is_true(name)["pid"]  # a container lives on when its monitor is killed
-    if what == "start":
-        outcome = lifecycle.start([name])[name]
-        assert isinstance(outcome, dict) and outcome["changed"] == (not running), outcome
-        status = is_true(name)
-        assert status["state"] == "RUNNING" and (running or status["monitor_pid"]), status
-        outcome = lifecycle.stop([name], kill=True)[name]
-        assert isinstance(outcome, dict) and outcome["changed"], outcome
-    outcome = lifecycle.destroy([name])[name]
-    assert not isinstance(outcome, LxcError), outcome
-    assert kernel_pids(name) == set() and left_in_cgroups(name) == []
-    assert not os.path.exists(store.run_folder(name))
 
 
 # Start: whoever gets to a step dies there.
@@ -207,19 +98,6 @@ def test_init_killed_during_a_start(box: Sandbox, step: str) -> None:
     goes_on(name, "start")
 
 
-def kill(pid: int) -> None:
-    """And wait until it has died; a zombie has no program any more."""
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not os.path.exists("/proc/%d/exe" % pid))
-
-
-def resume(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGUSR1)
-    except ProcessLookupError:
-        pass  # it has gone with the victim
-
-
 # The end
 
 @pytest.mark.parametrize("what", NEXT)
@@ -254,6 +132,7 @@ def test_monitor_killed_when_its_container_ends(box: Sandbox, step: str, what: s
 def test_monitor_killed_during_a_stop(box: Sandbox, step: str) -> None:
     name = box.define("fault")
     monitor = box.start(name)["monitor_pid"]
+    hold(monitor)  # it must not be quicker than the one that kills it
     operation = Operation(lifecycle.stop, name, step + ",hang", kill=True)
     waiting = operation.hanging()
     kill(monitor)
