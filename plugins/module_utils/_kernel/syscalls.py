@@ -8,6 +8,7 @@ Numbers are given for x86-64 and aarch64; from 424 on both architectures share o
 """
 from __future__ import annotations
 
+import _thread
 import ctypes
 import os
 import signal
@@ -344,8 +345,10 @@ def bpf_program_by_id(number: int) -> int:
 def clone(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     """clone3 that returns twice, in the same interpreter, as os.fork does.
 
-    The interpreter's fork hooks run by hand with its lock held throughout: a plain CDLL
-    call left children with a dead lock (22 of 40 beside busy threads; this, none).
+    Beside other threads the interpreter's fork hooks run by hand, with its lock held throughout:
+    a plain CDLL call left children with a dead lock (22 of 40 beside busy threads; this, none).
+    Where there is one thread, all locks are in the state in which the child needs them, and the
+    hooks (threading's and random's among them) would only cost it 90 to 220 page faults.
 
     :param flags: CLONE_*; CLONE_PIDFD is added
     :param cgroup_fd: a v2 cgroup folder to be born in (CLONE_INTO_CGROUP, Linux 5.7)
@@ -357,14 +360,17 @@ def clone(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     exit_signal = 0 if flags & CLONE_PARENT else int(signal.SIGCHLD)
     args = struct.pack("11Q", flags | CLONE_PIDFD, ctypes.addressof(pidfd), 0, 0, exit_signal,
                        0, 0, 0, 0, 0, cgroup_fd or 0)
-    api = ctypes.pythonapi
-    api.PyOS_BeforeFork()
+    api = ctypes.pythonapi if _thread._count() else None
+    if api:
+        api.PyOS_BeforeFork()
     pid: int = _clone3(_NR["clone3"], args, len(args))
     errno = ctypes.get_errno()
     if pid == 0:
-        api.PyOS_AfterFork_Child()
+        if api:
+            api.PyOS_AfterFork_Child()
         return 0, -1
-    api.PyOS_AfterFork_Parent()
+    if api:
+        api.PyOS_AfterFork_Parent()
     if pid < 0:
         raise OSError(errno, "clone3: %s" % os.strerror(errno))
     return pid, pidfd.value
