@@ -17,6 +17,7 @@ import container_sandbox
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     lifecycle,
+    networks,
     observe,
     store,
 )
@@ -112,6 +113,17 @@ def test_reboot_from_inside(box: Sandbox) -> None:
     outcome = lifecycle.stop([name], kill=True)[name]
     assert isinstance(outcome, dict) and outcome["changed"]
     assert observe.status(name)["state"] == "STOPPED"
+
+
+def test_why_a_reboot_from_inside_has_failed_is_kept(box: Sandbox) -> None:
+    name = box.define("norepeat", "while [ ! -e /tmp/go ]; do sleep 0.05; done; "
+                                  "exec busybox reboot -f")
+    box.start(name)
+    store.write_definition(name, {**store.need_definition(name), "networks": networks.check(
+        [{"link": "flt-nope0"}])})
+    (box.rootfs / "tmp/go").touch()
+    error = wait_until(lambda: observe.status(name)["error"])
+    assert error["errno"] == errno.ENODEV and observe.status(name)["exit"] == {"signal": 1}
 
 
 def test_four_processes_start_one_name(box: Sandbox) -> None:

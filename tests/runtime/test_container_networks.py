@@ -264,6 +264,23 @@ def test_a_nic_comes_back_when_its_container_ends_by_itself(box: Sandbox, neighb
     assert up0() == before
 
 
+def test_links_are_there_again_after_a_reboot_from_inside(box: Sandbox, neighbour: int) -> None:
+    """Also where only the interpreter of the task has pyroute2, as here."""
+    before = up0()
+    with Netlink() as mine:
+        mine.create_bridge("br0", up=True)
+        mine.configure("br0", ["10.9.6.1/24"])
+    pings = ";".join(PING % address for address in ("10.9.6.1", NEIGHBOUR))
+    name = box.define("reboot", "if busybox test -e /tmp/again; then %s; exec busybox sleep 1000; "
+                      "fi; echo 1 > /tmp/again; exec busybox reboot -f" % pings,
+                      networks=[*nic(), {"link": "br0", "addresses": ["10.9.6.2/24"]}])
+    box.start(name)
+    wait_until(lambda: container_sandbox.console(name).count(RECEIVED) == 2)
+    assert kept(name)
+    lifecycle.stop([name], kill=True)
+    assert up0() == before and not kept(name)
+
+
 def test_a_nic_comes_back_whatever_it_was_made_inside(box: Sandbox, neighbour: int) -> None:
     before = up0()
     shown = box.run("renamed", "busybox ip link set lan0 down && "

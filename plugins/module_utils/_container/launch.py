@@ -11,7 +11,7 @@ import signal
 import time
 
 from .._kernel.errors import LxcError
-from . import fault, runtime
+from . import fault, network, runtime
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -93,7 +93,13 @@ class Launch:
 
 
 def _pyroute2_place() -> str | None:
-    """The folder that has pyroute2, which the launcher, started with -I -S, would not see."""
+    """The folder that has pyroute2, which the launcher, started with -I -S, would not see.
+
+    A start after a reboot from inside would not see it either: its monitor tells it.
+    """
+    told = os.environ.get(network.PYROUTE2)
+    if told and os.path.isdir(told + "/pyroute2"):
+        return told
     import importlib.util
 
     spec = importlib.util.find_spec("pyroute2")

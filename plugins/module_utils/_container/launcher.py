@@ -273,10 +273,13 @@ class _Launch:
     def _restart(self, name: str) -> None:
         """Have a container started by a process of its own, as it is defined now."""
         python = self._common["python"]
+        environment = {"LC_ALL": "C.UTF-8"}
+        if self._common["pyroute2"]:
+            environment[network.PYROUTE2] = self._common["pyroute2"]
         resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
         try:
             pid = os.posix_spawn(python, [python, "-I", "-S", self._common["program"], "start",
-                                          name], {"LC_ALL": "C.UTF-8"}, setsigmask=[])
+                                          name], environment, setsigmask=[])
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))
         pidfd = syscalls.pidfd_open(pid)

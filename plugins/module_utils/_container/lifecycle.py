@@ -71,9 +71,15 @@ def start(names: list[str], timeout: float = TIMEOUT,
 
 
 def _give_up(name: str, error: LxcError) -> None:
-    """After a start that has failed; what can't be cleaned up now is left to the next operation."""
+    """After a start that has failed; what can't be cleaned up now is left to the next operation.
+
+    Nobody reads what a start says that a monitor has asked for: the state has why it failed.
+    """
     try:
-        reconcile(name, error)
+        status = reconcile(name, error)
+        recorded, why = status["recorded"], error.to_dict()
+        if recorded and not status["pid"] and recorded.get("error") != why:  # before its first step
+            store.write_state(name, {**recorded, "error": why})
     except LxcError:
         pass
 

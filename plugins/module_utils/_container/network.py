@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .._kernel.netlink import Netlink
 
+PYROUTE2 = "FLEET_LXC_PYROUTE2"  # in the environment of a start: the folder that has pyroute2
 _LARGEST = 1 << 16  # bytes of a request
 _TIMEOUT = 60       # seconds for an answer
 
