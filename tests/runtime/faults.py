@@ -80,15 +80,24 @@ class Operation:
         return int(wait_until(lambda: next((pid for pid in self._new()
                                             if comm(pid) == "fault"), 0)))
 
-    def launcher(self) -> int:
-        """The launcher, which becomes the monitor: the child of nobody of ours."""
+    def victim(self, who: str) -> int:
+        """A process of the operation, or what it has to do with: module, launcher (the monitor),
+        network (the worker), starter, init.
+        """
+        if who == "module":
+            return self.module
+        # The launcher is the child of nobody of ours.
         ours = [pid for pid in self._new() if "fleet-lxc/runtime" in cmdline(pid)]
-        return next(pid for pid in ours if parent(pid) not in ours and parent(pid) != self.module)
-
-    def init(self) -> int:
-        """The process that is going to be the container's first."""
-        own = os.readlink("/proc/self/ns/pid")
-        return next(pid for pid in self._new() if namespace(pid) not in (own, ""))
+        launcher = next(pid for pid in ours
+                        if parent(pid) not in ours and parent(pid) != self.module)
+        if who == "launcher":
+            return launcher
+        children = [pid for pid in self._new() if parent(pid) == launcher]
+        own = namespace(os.getpid())
+        if who == "init":
+            return next(pid for pid in children if namespace(pid) not in (own, ""))
+        helpers = [pid for pid in children if namespace(pid) == own]
+        return helpers[0 if who == "network" else -1]  # the worker is forked first
 
     def _new(self) -> list[int]:
         return [pid for pid in pids() if pid not in self._before]

@@ -22,7 +22,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     observe,
     store,
 )
-from ansible_collections.fleet.lxc.plugins.module_utils._kernel import freezers
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import processes
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
 from container_sandbox import Sandbox, left_in_cgroups, wait_until
@@ -51,51 +51,75 @@ def test_killed_during_a_start(box: Sandbox, step: str, what: str) -> None:
     goes_on(name, what)
 
 
+@pytest.fixture
+def network() -> t.Iterator[list[dict[str, str]]]:
+    """Networks of a container whose host has a bridge for it; no link of it stays."""
+    with new_namespace() as namespace, inside(namespace), Netlink() as netlink:
+        netlink.create_bridge("br0", up=True)
+        yield [{"link": "br0", "host_name": "far0"}]
+        wait_until(lambda: netlink.link("far0") is None)
+
+
 @pytest.mark.parametrize("step", IN_NETWORK)
-def test_network_worker_killed_during_a_start(box: Sandbox, step: str) -> None:
-    with new_namespace() as network, inside(network):
-        with Netlink() as netlink:
-            netlink.create_bridge("br0", up=True)
-        name = box.define("fault", networks=[{"link": "br0", "host_name": "far0"}])
-        assert Operation(lifecycle.start, name, step).ended() == 1
-        goes_on(name, "start")
-        with Netlink() as netlink:
-            wait_until(lambda: netlink.link("far0") is None)
+def test_network_worker_killed_during_a_start(box: Sandbox, network: list[dict[str, str]],
+                                              step: str) -> None:
+    name = box.define("fault", networks=network)
+    assert Operation(lifecycle.start, name, step).ended() == 1
+    goes_on(name, "start")
 
 
 # Start: while one waits at a step, another is killed.
 
-@pytest.mark.parametrize("victim", ["module", "launcher"])
-@pytest.mark.parametrize("step", IN_STARTER + IN_INIT)
-def test_another_one_killed_during_a_start(box: Sandbox, step: str, victim: str) -> None:
-    name = box.define("fault")
+def others() -> t.Iterator[tuple[str, str, bool | None]]:
+    """:returns: the step, the victim, and whether the start succeeds; None for either"""
+    for step in IN_LAUNCHER + IN_STARTER + IN_INIT + IN_NETWORK:
+        # What the module has asked for is done all the same.
+        yield step, "module", None
+        if step not in IN_LAUNCHER:
+            yield step, "launcher", False
+    yield "launcher:adopted", "starter", True
+    for step in IN_INIT + IN_NETWORK:
+        yield step, "starter", False
+    for step in ("starter:cloned", "starter:staged", *IN_NETWORK):
+        yield step, "init", False
+    for step in ("starter:started", "starter:recorded", "launcher:adopted"):
+        yield step, "init", True  # its program was there; its end is another matter
+        yield step, "network", True
+    for step in IN_INIT[1:]:
+        yield step, "network", True
+    for step in ("starter:cgroups", "starter:cloned"):
+        yield step, "network", False
+    # These work while the other one waits.
+    yield "starter:staged", "network", None
+    yield "init:grouped", "network", None
+    yield "launcher:assigned", "starter", None
+    yield "start:asked", "launcher", None
+
+
+@pytest.mark.parametrize(("step", "victim", "succeeds"), others())
+def test_another_one_killed_during_a_start(box: Sandbox, request: pytest.FixtureRequest, step: str,
+                                           victim: str, succeeds: bool | None) -> None:
+    networks = (request.getfixturevalue("network") if "network" in (victim, step.split(":")[0])
+                else [{"type": "empty"}])
+    name = box.define("fault", networks=networks)
     operation = Operation(lifecycle.start, name, step + ",hang")
     waiting = operation.hanging()
-    kill(operation.module if victim == "module" else operation.launcher())
+    if (step, victim) in (("launcher:assigned", "starter"), ("start:asked", "launcher")):
+        wait_until(lambda: (store.read_state(name) or {}).get("state") == "RUNNING")
+    kill(operation.victim(victim))
     resume(waiting)
-    assert operation.ended() == (-signal.SIGKILL if victim == "module" else 1)
+    code = operation.ended()
     settled(name)
     if victim == "module":
-        # What it has asked for is done all the same.
+        assert code == -signal.SIGKILL
         wait_until(lambda: observe.status(name)["state"] == "RUNNING")
         assert is_true(name)["monitor_pid"]
         outcome = lifecycle.start([name])[name]
         assert isinstance(outcome, dict) and not outcome["changed"], outcome
         goes_on(name, "destroy")
     else:
+        assert code in ((0, 1) if succeeds is None else (int(not succeeds),))
         goes_on(name, "start")
-
-
-@pytest.mark.parametrize("step", IN_STARTER[1:4])
-def test_init_killed_during_a_start(box: Sandbox, step: str) -> None:
-    name = box.define("fault")
-    operation = Operation(lifecycle.start, name, step + ",hang")
-    waiting = operation.hanging()
-    kill(operation.init())
-    resume(waiting)
-    # After its program was there, its start has worked, and its end is another matter.
-    assert operation.ended() == (0 if step == "starter:started" else 1)
-    goes_on(name, "start")
 
 
 # The end
@@ -128,17 +152,51 @@ def test_monitor_killed_when_its_container_ends(box: Sandbox, step: str, what: s
     goes_on(name, what)
 
 
-@pytest.mark.parametrize("step", ["stop:said", "stop:asked"])
-def test_monitor_killed_during_a_stop(box: Sandbox, step: str) -> None:
+@pytest.mark.parametrize("operation", [lifecycle.stop, lifecycle.destroy])
+@pytest.mark.parametrize("step", ["stop:said", "stop:asked", "stop:ended"])
+def test_monitor_killed_during_a_stop(box: Sandbox, step: str,
+                                      operation: t.Callable[..., t.Any]) -> None:
     name = box.define("fault")
     monitor = box.start(name)["monitor_pid"]
     hold(monitor)  # it must not be quicker than the one that kills it
-    operation = Operation(lifecycle.stop, name, step + ",hang", kill=True)
-    waiting = operation.hanging()
+    done = Operation(operation, name, step + ",hang",
+                     **({"kill": True} if operation is lifecycle.stop else {}))
+    waiting = done.hanging()
     kill(monitor)
     resume(waiting)
-    assert operation.ended() == 0
+    assert done.ended() == 0
     assert is_true(name)["state"] == "STOPPED" and left_in_cgroups(name) == []
+    goes_on(name, "start" if operation is lifecycle.stop else "destroy")
+
+
+@pytest.mark.parametrize("step", ["stop:said", "stop:asked"])
+def test_init_killed_during_a_stop(box: Sandbox, step: str) -> None:
+    """By somebody else, while it could take its time to end."""
+    name = box.define("fault", "trap : TERM; while :; do read line; done")
+    pid = box.start(name)["pid"]
+    wait_until(lambda: processes.catches(pid, signal.SIGTERM))
+    operation = Operation(lifecycle.stop, name, step + ",hang")
+    waiting = operation.hanging()
+    kill(pid)
+    resume(waiting)
+    assert operation.ended() == 0
+    assert is_true(name)["exit"] == {"signal": signal.SIGKILL}
+    goes_on(name, "start")
+
+
+@pytest.mark.parametrize("victim", ["module", "launcher"])
+@pytest.mark.parametrize("step", ["monitor:reaped", "cleanup:removed"])
+def test_killed_during_a_stop_while_the_monitor_cleans_up(box: Sandbox, step: str,
+                                                          victim: str) -> None:
+    name = box.define("fault")
+    start = Operation(lifecycle.start, name, step + ",hang")
+    assert start.ended() == 0
+    stop = Operation(lifecycle.stop, name, kill=True)
+    waiting = start.hanging()
+    kill(stop.module if victim == "module" else waiting)
+    resume(waiting)
+    assert stop.ended() == (-signal.SIGKILL if victim == "module" else 0)
+    wait_until(lambda: observe.status(name)["state"] == "STOPPED")
     goes_on(name, "start")
 
 
@@ -176,18 +234,27 @@ def test_module_killed_during_a_thaw(box: Sandbox, step: str) -> None:
 
 
 @pytest.mark.parametrize("victim", ["init", "monitor"])
-def test_another_one_killed_during_a_freeze(box: Sandbox, victim: str) -> None:
+@pytest.mark.parametrize("step", ["freezer:said", "freezer:requested"])
+@pytest.mark.parametrize("operation", [freezer.freeze, freezer.thaw])
+def test_another_one_killed_during_a_freeze(box: Sandbox, operation: t.Callable[..., t.Any],
+                                            step: str, victim: str) -> None:
     name = box.define("fault")
     status = box.start(name)
-    operation = Operation(freezer.freeze, name, "freezer:requested,hang", timeout=2)
-    waiting = operation.hanging()
-    wait_until(lambda: freezers.state(status["recorded"]["cgroups"]) == "FROZEN")
-    kill(status["pid" if victim == "init" else "monitor_pid"])
+    if operation is freezer.thaw:
+        freezer.freeze([name])
+    done = Operation(operation, name, step + ",hang", timeout=2)
+    waiting = done.hanging()
+    # What version 1 has frozen dies when it is thawed.
+    os.kill(status["pid" if victim == "init" else "monitor_pid"], signal.SIGKILL)
     resume(waiting)
-    operation.ended()
+    code = done.ended()
     if victim == "monitor":
-        assert is_true(name)["state"] == "FROZEN"
+        assert code == 0
+        assert is_true(name)["state"] == ("FROZEN" if operation is freezer.freeze else "RUNNING")
         lifecycle.stop([name])
+    else:
+        lifecycle.stop([name])
+        wait_until(lambda: observe.status(name)["state"] == "STOPPED")
     goes_on(name, "start")
 
 
@@ -208,47 +275,3 @@ def test_module_killed_while_it_destroys(box: Sandbox, step: str) -> None:
 def test_an_environment_without_a_fault_hands_none_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(fault.VARIABLE, raising=False)
     assert fault.environment() == {} and fault._named == ("", False)
-
-
-# Many at once
-
-def in_processes(operations: list[t.Callable[[], object]]) -> None:
-    """Each in a process of its own, all at the same time."""
-    ready, go = os.pipe()
-    children = []
-    for operation in operations:
-        child = os.fork()
-        if child == 0:
-            try:
-                os.close(go)
-                os.read(ready, 1)
-                operation()
-            finally:
-                os._exit(0)
-        children.append(child)
-    os.close(ready)
-    os.close(go)
-    for child in children:
-        os.waitpid(child, 0)
-
-
-def test_many_start_and_stop_one_name(box: Sandbox) -> None:
-    name = box.define("fault")
-    in_processes([lambda: lifecycle.start([name]), lambda: lifecycle.stop([name], kill=True)] * 8)
-    goes_on(name, "start")
-
-
-def test_many_start_stop_freeze_and_destroy_many_names(box: Sandbox) -> None:
-    names = [box.define("fault%d" % number) for number in range(4)]
-    in_processes([lambda: lifecycle.start(names), lambda: lifecycle.stop(names, kill=True),
-                  lambda: lifecycle.start(names[::-1]), lambda: freezer.freeze(names),
-                  lambda: lifecycle.destroy(names[:2]), lambda: lifecycle.start(names[1:3]),
-                  lambda: freezer.thaw(names), lambda: lifecycle.restart(names[2:], kill=True)])
-    for name in names:
-        settled(name)
-        is_true(name)
-        assert os.path.exists(store.folder(name)) == (name in names[2:])
-    for name in names[2:]:
-        freezer.thaw([name])
-        lifecycle.stop([name], kill=True)
-        goes_on(name, "start")

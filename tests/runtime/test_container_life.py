@@ -11,11 +11,14 @@ import pathlib
 import signal
 import socket
 import subprocess
+import time
+import types
 import typing as t
 
 import container_sandbox
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    cleanup,
     lifecycle,
     networks,
     observe,
@@ -54,6 +57,21 @@ def test_start_twice_then_stop_twice(box: Sandbox) -> None:
     assert not os.path.exists("/proc/%d" % pid)
     assert left_in_cgroups(name) == []
     assert lifecycle.stop([name])[name] == {"changed": False}
+
+
+def test_a_stop_does_not_wait_for_what_runs_on(box: Sandbox,
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders that containers share can't go then, in whatever hierarchy."""
+    def never(_seconds: float) -> None:
+        raise AssertionError("it waits")
+
+    name, other = box.define("life"), box.define("other")
+    lifecycle.start([name, other])
+    clock = types.SimpleNamespace(monotonic=time.monotonic, sleep=never)
+    monkeypatch.setattr(cleanup, "time", clock)
+    assert lifecycle.stop([name], kill=True)[name]["changed"]
+    monkeypatch.undo()
+    assert observe.status(other)["state"] == "RUNNING"
 
 
 def test_destroy_of_a_running_one_leaves_only_the_root_file_system(box: Sandbox) -> None:

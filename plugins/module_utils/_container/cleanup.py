@@ -128,13 +128,17 @@ def remove_empty_tree() -> None:
     """The folders that all containers share go with the last of them; what is in use stays.
 
     Where there is no container any more, a process among the monitors is about to end: the one
-    that has just started a container again after a reboot, say.
+    that has just started a container again after a reboot, say. In a hierarchy that does not limit
+    containers they have no folder, and are among the monitors themselves.
     """
     deadline = time.monotonic() + _TREE_PATIENCE
-    for hierarchy in cgroups.hierarchies(mounts.read_mountinfo()):
-        tree = "%s/%s" % (hierarchy.path, TREE)
-        while not _removed(tree) and not _has_containers(tree) and time.monotonic() < deadline:
-            time.sleep(0.02)
+    trees = ["%s/%s" % (hierarchy.path, TREE)
+             for hierarchy in cgroups.hierarchies(mounts.read_mountinfo())]
+    while True:
+        trees = [tree for tree in trees if not _removed(tree)]
+        if not trees or any(map(_has_containers, trees)) or time.monotonic() > deadline:
+            return
+        time.sleep(0.02)
 
 
 def _removed(tree: str) -> bool:

@@ -113,7 +113,6 @@ class _Launch:
         self._starters.clear()
         self._idle.clear()
         self._requests.close()
-        self._network_end.close()
         if self._network_worker:
             os.waitpid(self._network_worker, 0)
         for pid in self._children():
@@ -190,6 +189,8 @@ class _Launch:
                 network.serve(self._network_end, self._common["pyroute2"])
             finally:
                 os._exit(0)
+        # What was asked of a worker that is killed must end with its end of the socket.
+        self._network_end.close()
 
     def _started(self, one: _Starter) -> None:
         """A starter has an answer, or has died."""

@@ -34,12 +34,18 @@ _TIMEOUT = 60       # seconds for an answer
 
 def ask(worker: _socket.socket, name: str, networks: list[dict[str, Any]], stale: list[str],
         namespace: int) -> socket.socket:
-    """Ask for a container's links; the answer is read later with :func:`answer`."""
+    """Ask for a container's links; the answer is read later with :func:`answer`.
+
+    :raises LxcError: where nobody is there to be asked
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     request = {"name": name, "networks": networks, "stale": stale}
     rights = array.array("i", [namespace, theirs.fileno()])
-    worker.sendmsg([json.dumps(request).encode()],
-                   [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    try:
+        worker.sendmsg([json.dumps(request).encode()],
+                       [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    except OSError:
+        raise _killed() from None
     theirs.close()
     return ours
 
@@ -57,10 +63,15 @@ def answer(asked: socket.socket) -> None:
                        errno.ETIMEDOUT) from None
     asked.close()
     if not data:
-        raise LxcError("make links", "by the network worker", detail="it was killed")
+        raise _killed()
     error = json.loads(data).get("error")
     if error:
         raise LxcError.from_dict(error)
+
+
+def _killed() -> LxcError:
+    return LxcError("make links", "by the network worker", detail="it was killed",
+                    hint="Start the container again. The worker takes 32 MB: see the kernel's log.")
 
 
 def serve(requests: _socket.socket, pyroute2: str | None) -> None:

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fifty operations at once, on one container and on fifty: disk and kernel agree at the end."""
+from __future__ import annotations
+
+import functools
+import os
+import typing as t
+
+import faults
+import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    freezer,
+    lifecycle,
+    store,
+)
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
+from container_sandbox import Sandbox, left_in_cgroups
+from faults import goes_on, is_true, settled
+
+box = pytest.fixture(faults.sandbox)
+Run = t.Callable[[], dict[str, t.Union[dict[str, t.Any], LxcError]]]
+
+
+def in_processes(operations: list[Run]) -> str:
+    """Each in a process of its own, all at the same time.
+
+    :returns: the errors that they had, a line each
+    """
+    ready, go = os.pipe()
+    told = os.memfd_create("errors")
+    children = []
+    for operation in operations:
+        child = os.fork()
+        if child == 0:
+            text = "it raised\n"
+            try:
+                os.close(go)
+                os.read(ready, 1)
+                text = "".join("%s\n" % outcome for outcome in operation().values()
+                               if isinstance(outcome, LxcError))
+            finally:
+                os.write(told, text.encode())  # the offset is shared
+                os._exit(0)
+        children.append(child)
+    os.close(ready)
+    os.close(go)
+    for child in children:
+        os.waitpid(child, 0)
+    with os.fdopen(told) as stream:
+        stream.seek(0)
+        return stream.read()
+
+
+def start(*names: str) -> Run:
+    return functools.partial(lifecycle.start, list(names))
+
+
+def stop(*names: str) -> Run:
+    return functools.partial(lifecycle.stop, list(names), kill=True)
+
+
+def test_fifty_start_and_stop_one_name(box: Sandbox) -> None:
+    name = box.define("fault")
+    assert in_processes([start(name), stop(name)] * 25) == ""
+    goes_on(name, "start")
+
+
+def test_fifty_start_and_stop_fifty_names(box: Sandbox) -> None:
+    names = [box.define("fault%d" % number) for number in range(50)]
+    pairs = list(zip(names[::2], names[1::2]))
+    assert in_processes([start(*pair) for pair in pairs] + [stop(*pair) for pair in pairs]) == ""
+    running = [name for name in names if is_true(name)["pid"]]
+    outcomes = lifecycle.start(names)
+    for name in names:
+        outcome = outcomes[name]
+        assert isinstance(outcome, dict) and outcome["changed"] == (name not in running), outcome
+        assert is_true(name)["state"] == "RUNNING"
+    outcomes = lifecycle.destroy(names)
+    assert not [outcome for outcome in outcomes.values() if isinstance(outcome, LxcError)]
+    assert not any(map(left_in_cgroups, names))
+    assert not [name for name in names if os.path.exists(store.run_folder(name))]
+
+
+def test_many_start_stop_freeze_and_destroy_many_names(box: Sandbox) -> None:
+    names = [box.define("fault%d" % number) for number in range(4)]
+    errors = in_processes([
+        start(*names), stop(*names), start(*names[::-1]),
+        functools.partial(freezer.freeze, names), functools.partial(lifecycle.destroy, names[:2]),
+        start(*names[1:3]), functools.partial(freezer.thaw, names),
+        functools.partial(lifecycle.restart, names[2:], kill=True)])
+    assert all("it is not defined" in line or "it does not run" in line
+               for line in errors.splitlines()), errors
+    for name in names:
+        settled(name)
+        is_true(name)
+        assert os.path.exists(store.folder(name)) == (name in names[2:])
+    for name in names[2:]:
+        freezer.thaw([name])
+        lifecycle.stop([name], kill=True)
+        goes_on(name, "start")
