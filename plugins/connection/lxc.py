@@ -44,8 +44,9 @@ options:
   remote_user:
     description:
       - The user inside of the container, by name or number. By default the one of the definition's
-        C(uid), which is root unless it says otherwise.
-      - A user is entered as it is, without a password.
+        C(uid), which is root unless it says otherwise; and root for a task that becomes root.
+      - A user is entered as it is, without a password. So a task with C(become) that becomes root
+        needs no C(sudo) inside, unless another user is named here.
     type: str
     keyword:
       - name: remote_user
@@ -79,6 +80,9 @@ options:
 notes:
   - Users of containers are looked up in the container's own C(/etc/passwd), as
     M(fleet.lxc.lxc_execute) does.
+  - To become another user than root, the become method has to be there inside.
+    P(ansible.builtin.su#become) is in nearly every system, sudo is not. Or name the user with
+    C(ansible_lxc_user), which needs neither.
   - Where a container's host needs a password to become root, a task can not also become another
     user inside by a password.
 seealso:
@@ -127,7 +131,9 @@ from ansible.module_utils.common.text.converters import to_bytes, to_text  # noq
 from ansible.plugins.connection import ConnectionBase  # noqa: E402
 from ansible.plugins.loader import become_loader, connection_loader  # noqa: E402
 from ansible.utils.display import Display  # noqa: E402
-from ansible_collections.fleet.lxc.plugins.module_utils._container import runtime  # noqa: E402
+from ansible_collections.fleet.lxc.plugins.module_utils._container import (  # noqa: E402
+    runtime_files,
+)
 
 display = Display()
 
@@ -135,7 +141,7 @@ LOCAL = "ansible.builtin.local"
 _PIECE = 32 << 20  # bytes of a file that go by one command: the host's connection keeps them whole
 _FAILED = 125      # of fleet-lxc: it could not get into the container
 _SAYS = b"fleet-lxc: "
-_MISSING = re.compile(rb"can't open file '[^']*%s/" % runtime.RUNTIME.encode())
+_MISSING = re.compile(rb"can't open file '[^']*%s/" % runtime_files.RUNTIME.encode())
 
 # What runs on a host that does not have this version of the runtime yet: the files come by
 # standard input, and the copy is written by themselves.
@@ -203,6 +209,18 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
             "The host %r of container %r is not in the inventory. Add it, or set the variable "
             "ansible_lxc_host to another one." % (host, self._container()))
 
+    def get_option(self, option: str, hostvars: t.Any = None) -> t.Any:
+        """The options, of which actions ask for remote_user: who becomes whom it is already does
+        not need the become method.
+        """
+        value = super().get_option(option, hostvars)
+        if option == "remote_user" and not value and self._becomes_root():
+            return "root"
+        return value
+
+    def _becomes_root(self) -> bool:
+        return self.become is not None and self.become.get_option("become_user") == "root"
+
     # The connection to the host
 
     def _connect(self) -> Connection:
@@ -234,7 +252,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         python = self.get_option("host_python") or variables.get("ansible_python_interpreter", "")
         if "/" not in python:
             python = "python3"
-        self._words = [python, "-I", "-S", runtime.path_of(runtime.sources())]
+        self._words = [python, "-I", "-S", runtime_files.path_of(runtime_files.sources())]
         display.vvv("ESTABLISH LXC CONNECTION ON %s BY %s" % (host, self._host.transport),
                     host=self._container())
         self._connected = True
@@ -246,8 +264,12 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
             wanted = variables.get("ansible_become", False)
         if not wanted or str(wanted).lower() in ("false", "no", "0"):
             return None
-        is_root = (os.geteuid() == 0 if self._host.transport == "local"
-                   else variables.get("ansible_user") == "root")
+        if self._host.transport == "local":
+            is_root = os.geteuid() == 0
+        elif self._host.transport == self.transport:  # which enters as root by itself
+            is_root = self._host.get_option("remote_user") in (None, "root")
+        else:
+            is_root = variables.get("ansible_user") == "root"
         if (is_root and variables.get("ansible_become_user", "root") == "root"
                 and not C.BECOME_ALLOW_SAME_USER):
             return None  # as for any other task: root's host may have no sudo
@@ -295,7 +317,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         return found
 
     def _install(self) -> None:
-        texts = {path: data.decode() for path, data in runtime.sources().items()}
+        texts = {path: data.decode() for path, data in runtime_files.sources().items()}
         packed = base64.b64encode(zlib.compress(json.dumps(texts).encode()))
         display.vvv("INSTALL %s" % self._words[-1], host=self._container())
         code, _stdout, stderr = self._on_host(
@@ -306,8 +328,10 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
                 % (self._container(), to_text(stderr).strip()))
 
     def _user(self) -> list[str]:
-        user = self.get_option("remote_user")
-        return ["--user", str(user)] if user else []
+        user = super().get_option("remote_user")
+        if not user and self._becomes_root():
+            user = 0  # by its number: there may be no passwd(5)
+        return ["--user", str(user)] if user is not None else []
 
     # What Ansible asks of a connection
 
@@ -318,7 +342,11 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         :raises AnsibleConnectionFailure: where it is not running, or frozen
         """
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
-        argv = self._argv(to_text(cmd, errors="surrogate_or_strict"))
+        text = to_text(cmd, errors="surrogate_or_strict")
+        argv = self._argv(text)
+        # Who is root already does not become it: then no prompt and no word of success comes.
+        sudoable = bool(sudoable and self.become and self.become.success
+                        and self.become.success in text)
         display.vvv("EXEC %s" % argv, host=self._container())
         prompts = sudoable and self.become is not None and self.become.expect_prompt()
         return self._run(["attach", "--no-tty",

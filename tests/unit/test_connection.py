@@ -15,10 +15,10 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNo
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader
 from ansible_collections.fleet.lxc.plugins.connection import lxc
-from ansible_collections.fleet.lxc.plugins.module_utils._container import runtime
+from ansible_collections.fleet.lxc.plugins.module_utils._container import runtime_files
 
 Answer = tuple[int, bytes, bytes]
-PROGRAM = runtime.path_of(runtime.sources())
+PROGRAM = runtime_files.path_of(runtime_files.sources())
 FRONT = "python3 -I -S %s " % PROGRAM
 
 
@@ -170,6 +170,46 @@ def test_who_is_root_on_the_host_does_not_become_it(build: Build) -> None:
     assert other.host.asked[0][0].startswith("sudo ")
 
 
+def become_to(made: Built, user: str | None) -> None:
+    """As the task's executor does for one with become: true."""
+    become = become_loader.get("sudo")
+    become.set_options(direct={"become_user": user} if user else {})
+    made.plugin.set_become_plugin(become)
+
+
+def test_who_is_root_inside_does_not_become_it(build: Build) -> None:
+    """Ansible leaves sudo out where both users are the same: it may not be there."""
+    made = build((0, b"", b""), (0, b"", b""))
+    assert made.plugin.get_option("remote_user") is None
+    become_to(made, None)
+    assert made.plugin.get_option("remote_user") == "root"
+    made.plugin.exec_command("id")
+    # By its number, also where the definition's uid is another one, or there is no passwd(5).
+    assert "--user 0 web " in made.host.asked[0][0]
+    assert not made.host.asked[0][2]  # no word of success is waited for
+    become_to(made, "nobody")
+    assert made.plugin.get_option("remote_user") is None
+    made.plugin.exec_command("id")
+    assert "--user" not in made.host.asked[1][0]
+
+
+def test_another_user_inside_becomes_root_by_its_method(build: Build) -> None:
+    made = build(ansible_user="admin")
+    become_to(made, None)
+    assert made.plugin.get_option("remote_user") == "admin"
+    made.plugin.exec_command("id")
+    assert "--user admin web " in made.host.asked[0][0]
+
+
+def test_root_of_a_container_that_is_a_host_is_root_already(build: Build) -> None:
+    variables = {"outer": {"ansible_connection": "fleet.lxc.lxc", "ansible_become": True}}
+    made = build(hostvars=variables, ansible_lxc_host="outer")
+    made.host.transport = "fleet.lxc.lxc"
+    made.host.get_option = {"remote_user": None}.get  # type: ignore[attr-defined]
+    made.plugin.exec_command("id")
+    assert made.host.asked[0][0].startswith(FRONT)
+
+
 def test_prompts_of_become_inside_are_the_hosts_connections_to_answer(build: Build) -> None:
     made = build()
     become = become_loader.get("sudo")
@@ -213,7 +253,7 @@ def test_what_is_sent_writes_the_same_copy(build: Build, tmp_path: pathlib.Path,
     missing = b"python3: can't open file '%s': [Errno 2]\n" % PROGRAM.encode()
     made = build((2, b"", missing), (0, b"", b""), (0, b"", b""))
     made.plugin.exec_command("id")
-    text = lxc._INSTALL.replace("    runtime.ensure()", "    runtime.RUNTIME = %r\n"
+    text = lxc._INSTALL.replace("    runtime.ensure()", "    runtime.runtime_files.RUNTIME = %r\n"
                                 "    runtime.ensure()" % str(tmp_path))
     subprocess.run([sys.executable, "-I", "-S", "-c", text], input=made.host.asked[1][1],
                    check=True)

@@ -8,7 +8,11 @@ import ast
 import pathlib
 
 import pytest
-from ansible_collections.fleet.lxc.plugins.module_utils._container.runtime import FILES
+from ansible_collections.fleet.lxc.plugins.module_utils._container import store
+from ansible_collections.fleet.lxc.plugins.module_utils._container.runtime_files import (
+    FILES,
+    RUNTIME,
+)
 
 UTILS = pathlib.Path(__file__).parents[2] / "plugins" / "module_utils"
 # Of modules that run from the archive only.
@@ -38,6 +42,10 @@ def imports(path: pathlib.Path) -> set[str]:
             else:
                 found |= {"%s/%s" % (parts[0], a.name) for a in node.names}
     return found
+
+
+def test_the_copy_is_with_the_state() -> None:
+    assert RUNTIME == store.STATE + "/runtime"
 
 
 @pytest.mark.parametrize("floor", sorted(FILES))
