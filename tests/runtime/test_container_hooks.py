@@ -6,10 +6,15 @@ from __future__ import annotations
 
 import os
 import pathlib
+import signal
 import typing as t
 
 import pytest
-from ansible_collections.fleet.lxc.plugins.module_utils._container import lifecycle, observe
+from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    lifecycle,
+    observe,
+    operation,
+)
 from container_sandbox import Sandbox, console, sandbox, wait_until
 
 box = pytest.fixture(sandbox)
@@ -101,3 +106,59 @@ def test_an_unknown_variable_is_not_the_hosts(box: Sandbox, monkeypatch: t.Any) 
     monkeypatch.setenv("SECRET", "of the task")
     box.launch("env", hooks={"pre-start": ["env > %s/log; :" % box.folder]})
     assert "SECRET" not in (box.folder / "log").read_text()
+
+
+def waits_for(box: Sandbox, name: str) -> str:
+    """A command that says that it has begun, and ends when it is let go."""
+    os.mkfifo(box.folder / name)
+    return "echo %s >> %s/begun; read nothing < %s/%s; :" % (name, box.folder, box.folder, name)
+
+
+def begun(box: Sandbox) -> list[str]:
+    path = box.folder / "begun"
+    return path.read_text().split() if path.exists() else []
+
+
+def let_go(box: Sandbox, name: str) -> None:
+    (box.folder / name).write_text("go\n")
+
+
+def test_a_slow_one_keeps_no_other_container_waiting(box: Sandbox) -> None:
+    """They share a monitor: its end and its reboot, exit status, console and log go on."""
+    slow = box.define("slow", hooks={"stop": waits_for(box, "one"),
+                                     "post-stop": waits_for(box, "two")})
+    brief = box.define("brief", "while [ ! -e /tmp/end ]; do sleep 0.05; done; echo said; exit 3")
+    again = box.define("again", "[ -e /tmp/again ] && exec busybox sleep 1000; while [ ! -e "
+                       "/tmp/end ]; do sleep 0.05; done; echo > /tmp/again; exec busybox reboot -f")
+    assert all(isinstance(o, dict) for o in lifecycle.start([slow, brief, again]).values())
+    before = observe.status(slow)
+    assert {observe.status(n)["monitor_pid"] for n in box.names} == {before["monitor_pid"]}
+    rebooted = observe.status(again)["pid"]
+    os.kill(before["pid"], signal.SIGKILL)
+    wait_until(lambda: begun(box) == ["one"])
+    (box.rootfs / "tmp/end").touch()
+    assert wait_until(lambda: observe.status(brief)["exit"]) == {"code": 3}
+    assert console(brief) == "said\n"
+    wait_until(lambda: observe.status(again)["pid"] not in (0, rebooted))
+    assert observe.status(slow)["state"] == "STOPPING" and begun(box) == ["one"]
+    let_go(box, "one")
+    wait_until(lambda: begun(box) == ["one", "two"])
+    assert observe.status(slow)["state"] == "STOPPING"
+    let_go(box, "two")
+    assert box.ended(slow)["exit"] == {"signal": 9}
+
+
+def test_one_for_the_end_that_fails_is_told_in_the_log(box: Sandbox) -> None:
+    said = box.run("end", "true", hooks={"stop": "echo why; exit 3; :", "post-stop": "exit 4; :"})
+    assert "run the stop hook" in said and "It said: why" in said and "status 4" in said
+    assert observe.status(box.names[0])["exit"] == {"code": 0}
+
+
+def test_a_stop_waits_for_slow_ones(box: Sandbox, monkeypatch: t.Any) -> None:
+    """Longer than for a monitor that has nothing to run."""
+    monkeypatch.setattr(operation, "CLEAN_UP", 0.1)
+    name = box.define("patient", hooks={"post-stop": "sleep 0.5; echo done >> %s/begun; :"
+                                                     % box.folder})
+    box.start(name)
+    outcome = lifecycle.stop([name], kill=True)[name]
+    assert isinstance(outcome, dict) and begun(box) == ["done"]

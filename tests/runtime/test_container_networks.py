@@ -402,6 +402,37 @@ def test_scripts_run_with_the_link_up_and_before_it_goes(box: Sandbox, neighbour
     assert not kept(name)
 
 
+def test_slow_scripts_keep_no_other_container_waiting(box: Sandbox, neighbour: int) -> None:
+    """Neither the other one's links nor, in their monitor, its end."""
+    with Netlink() as mine:
+        mine.create_bridge("br0", up=True)
+    for fifo in ("up", "down"):
+        os.mkfifo(box.folder / fifo)
+    slow = box.define("slow", networks=[{"link": "br0", **{
+        "script_" + when: script(box, "slow" + when, "read go < %s/%s\n" % (box.folder, when))
+        for when in ("up", "down")}}])
+    brief = box.define("brief", "while [ ! -e /tmp/end ]; do sleep 0.05; done",
+                       networks=[{"link": "br0"}])
+    child = os.fork()
+    if child == 0:
+        try:
+            lifecycle.start([slow, brief])
+        finally:
+            os._exit(0)
+    wait_until(lambda: observe.status(brief)["recorded"].get("state") == "RUNNING")
+    assert observe.status(slow)["recorded"]["state"] == "STARTING"
+    (box.folder / "up").write_text("go\n")
+    os.waitpid(child, 0)
+    status = observe.status(slow)
+    assert status["state"] == "RUNNING"
+    os.kill(status["pid"], signal.SIGKILL)
+    (box.rootfs / "tmp/end").touch()
+    wait_until(lambda: observe.status(brief)["exit"] == {"code": 0})
+    assert observe.status(slow)["state"] == "STOPPING"
+    (box.folder / "down").write_text("go\n")
+    assert box.ended(slow)["exit"] == {"signal": 9}
+
+
 def test_a_script_that_fails_stops_the_start(box: Sandbox, neighbour: int) -> None:
     bad = script(box, "bad", "echo no cable >&2; exit 3\n")
     error = box.refused("bad", networks=on_up0("macvlan", script_up=bad))

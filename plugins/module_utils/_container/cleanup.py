@@ -20,6 +20,7 @@ TREE = "fleet-lxc"      # the folder of containers in each control group hierarc
 MONITORS = ".monitors"  # in it; no container's name begins with a dot
 _TREE_PATIENCE = 2      # seconds
 _PATIENCE = 10  # seconds until a process that was killed has to be gone
+_HOOKS = ("stop", "post-stop")
 
 
 def remove_cgroups(paths: list[str], patience: float = _PATIENCE) -> LxcError | None:
@@ -56,8 +57,10 @@ def finish(name: str, recorded: dict[str, Any], exit_status: dict[str, int] | No
     groups = recorded.get("cgroups") or []
     facts = announce(name, recorded, error)
     problem = remove_cgroups(groups)
-    left = record(name, recorded, groups if problem else [], exit_status, error, facts)
-    return problem or left
+    fault.point("cleanup:removed")
+    left = groups if problem else []
+    failed = run_programs(name, recorded, left, exit_status)
+    return problem or record(name, recorded, left, exit_status, error, facts) or failed
 
 
 def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None = None
@@ -78,44 +81,83 @@ def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None =
     return {**({"asked": True} if asked else {}), **({"oom_kills": kills} if kills else {})}
 
 
+def has_programs(name: str, recorded: dict[str, Any], groups: list[str]) -> bool:
+    """Whether run_programs() has something to run, which may take its time."""
+    if recorded.get("state") != "STOPPED" \
+            and any((recorded.get("hooks") or {}).get("commands", {}).get(k) for k in _HOOKS):
+        return True
+    if groups or not network_is_kept(name):
+        return False
+    from . import network_end  # few containers need it
+    return network_end.has_scripts(name) > 0
+
+
+def patience_with_programs(name: str, recorded: dict[str, Any]) -> float:
+    """Seconds that they take at most."""
+    from . import hooks
+    commands = (recorded.get("hooks") or {}).get("commands") or {}
+    seconds = hooks.TIMEOUT * sum(len(commands.get(kind) or ()) for kind in _HOOKS)
+    if network_is_kept(name):
+        from . import network_end, network_scripts
+        seconds += network_scripts.TIMEOUT * network_end.has_scripts(name)
+    return seconds
+
+
+def run_programs(name: str, recorded: dict[str, Any], groups: list[str],
+                 exit_status: dict[str, int] | None) -> LxcError | None:
+    """The hooks for the end, then the scripts of the links, each though another has failed:
+    nothing is undone by them.
+
+    :param groups: the control groups that could not be removed
+    :returns: the first hook's problem; what fails is also said in the container's log
+    """
+    problem = None
+    if recorded.get("hooks") and recorded.get("state") != "STOPPED":
+        from . import hooks  # few containers have one
+        rebooting = (exit_status or {}).get("signal") == signal.SIGHUP
+        for kind in _HOOKS:
+            try:
+                hooks.run(recorded["hooks"], kind, {"LXC_TARGET": "reboot" if rebooting
+                                                    else "stop"})
+            except LxcError as error:
+                note(name, str(error))
+                problem = problem or error
+    if not groups and network_is_kept(name):
+        from . import network_end  # few containers need it
+        problem = network_end.run_scripts(name) or problem
+    return problem
+
+
+def note(name: str, text: str) -> None:
+    """Write into the container's log, since nobody waits for the end of a container."""
+    try:
+        fd = os.open(store.folder(name) + "/console.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT
+                     | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        os.write(fd, ("fleet-lxc: %s\n" % text).encode())
+        os.close(fd)
+    except OSError:
+        pass
+
+
 def record(name: str, recorded: dict[str, Any], groups: list[str],
            exit_status: dict[str, int] | None, error: dict[str, Any] | None = None,
            facts: dict[str, Any] | None = None) -> LxcError | None:
-    """Run its hooks, do what is to do for its network, write down that it is stopped, and say so.
+    """Bring back what its network had, write down that it is stopped, and say so.
 
     :param groups: the control groups that could not be removed
     :param facts: what announce() has returned
-    :returns: what could not be done for its network, or which hook failed
+    :returns: what could not be done for its network
     """
-    fault.point("cleanup:removed")
     problem = None
-    if recorded.get("hooks") and recorded.get("state") != "STOPPED":
-        problem = _run_hooks(recorded["hooks"], exit_status)
     if not groups and network_is_kept(name):
         from . import network_end  # few containers need it
-        problem = network_end.finish(name) or problem
+        problem = network_end.finish(name)
     store.write_state(name, {
         **recorded, "state": "STOPPED", "init": None, "monitor": None, "cgroups": groups,
         "exit": exit_status, "error": error})
     if recorded.get("state") != "STOPPED":  # else some control groups had stayed
         events.event(name, "STOPPED", **({"exit": exit_status} if exit_status else {}),
                      **(facts or {}))
-    return problem
-
-
-def _run_hooks(found: dict[str, Any], exit_status: dict[str, int] | None) -> LxcError | None:
-    """stop and post-stop, each though the other has failed: nothing is undone by them.
-
-    :returns: the first problem
-    """
-    from . import hooks  # few containers have one
-    rebooting = (exit_status or {}).get("signal") == signal.SIGHUP
-    problem = None
-    for kind in ("stop", "post-stop"):
-        try:
-            hooks.run(found, kind, {"LXC_TARGET": "reboot" if rebooting else "stop"})
-        except LxcError as error:
-            problem = problem or error
     return problem
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 INSIDE = ("pre-mount", "mount", "autodev")  # in its namespaces, on the host's files still
-_TIMEOUT = 60  # seconds
+TIMEOUT = 60  # seconds
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -85,7 +85,7 @@ def _run(line: str, variables: dict[str, str], doing: str, command: str,
     pidfd = syscalls.pidfd_open(pid)
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
-    late = not poller.poll(_TIMEOUT * 1000)
+    late = not poller.poll(TIMEOUT * 1000)
     os.close(pidfd)
     if late:
         os.kill(pid, signal.SIGKILL)
@@ -94,7 +94,7 @@ def _run(line: str, variables: dict[str, str], doing: str, command: str,
     os.close(said)
     if late:
         raise LxcError(doing, command, errno.ETIMEDOUT, _hint(text),
-                       "it was ended after %d s" % _TIMEOUT)
+                       "it was ended after %d s" % TIMEOUT)
     if status:
         raise LxcError(doing, command, None, _hint(text), "it was killed by signal %d"
                        % (status & 0x7F) if status & 0x7F else

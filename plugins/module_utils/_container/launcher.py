@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 
-from .._kernel import cgroup_tree, processes, syscalls
+from .._kernel import cgroup_tree, processes
 from .._kernel.errors import LxcError
 from . import fault, monitor, network, starter, store
 
@@ -116,7 +116,7 @@ class _Launch:
         if self._network_worker:
             os.waitpid(self._network_worker, 0)
         for pid in self._children():
-            if pid not in self._monitor.running:
+            if pid not in self._monitor.running and pid not in self._monitor.helpers:
                 self._end_child(pid)  # of a starter that was killed
         for fd in self._common["keep"]:
             os.close(fd)
@@ -283,14 +283,7 @@ class _Launch:
                                           name], environment, setsigmask=[])
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))
-        pidfd = syscalls.pidfd_open(pid)
-
-        def ended() -> None:
-            self._monitor.ignore(pidfd)
-            os.close(pidfd)
-            os.waitpid(pid, 0)
-
-        self._monitor.listen(pidfd, ended)
+        self._monitor.watch(pid)
 
 
 class _Lines:

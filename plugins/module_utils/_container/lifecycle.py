@@ -16,7 +16,7 @@ import time
 
 from .._kernel import cgroup_tree, freezers, processes
 from .._kernel.errors import LxcError
-from . import cleanup, events, fault, hooks, host, host_links, launch, plan, spec, store
+from . import cleanup, events, fault, hooks, host, host_links, launch, operation, plan, spec, store
 from .operation import TIMEOUT, locked, reconcile, settle
 from .signals import signal_name
 
@@ -235,7 +235,7 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
         outcome = outcomes[name]
         fault.point("stop:ended")
         try:
-            status = settle(name, time.monotonic() + 15)
+            status = settle(name, time.monotonic() + operation.CLEAN_UP)
             if isinstance(outcome, dict):
                 outcome["exit"] = status["exit"]
                 outcome["seconds"] = seconds

@@ -5,7 +5,8 @@
 
 It is the parent of each init (by CLONE_PARENT): it keeps the console's log, takes the exit status,
 cleans up, and has a container that asked for it started again. It never waits for one container
-alone. Should it be killed, its containers live on, and the next operation does its work.
+alone: hooks and scripts are run by a child. Should it be killed, its containers live on, and the
+next operation does its work.
 """
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ import select
 import signal
 import time
 
+from .._kernel import processes, syscalls
 from .._kernel.errors import LxcError
 from . import cleanup, console_server, fault, store
 
@@ -45,7 +47,9 @@ class Monitor:
         self._handlers: dict[int, Handler] = {}
         self._ending: list[Ending] = []
         self._pause = _FIRST_PAUSE
+        self._apart = 0  # how much is being done in children
         self.running: dict[int, str] = {}  # names by the pid of init
+        self.helpers: set[int] = set()  # children that are no init
         self._terminals = console_server.Server(self)
 
     def listen(self, fd: int, handler: Handler) -> None:
@@ -60,7 +64,7 @@ class Monitor:
 
     def busy(self) -> bool:
         """Whether there is a container to look after."""
-        return bool(self.running or self._ending)
+        return bool(self.running or self._ending or self._apart)
 
     def handle(self, timeout: float | None = None) -> None:
         """Wait for the next events, and handle them.
@@ -75,7 +79,7 @@ class Monitor:
                 handler()
         if self._ending:
             count = len(self._ending)
-            self._ending = [ending for ending in self._ending if not ending.ended()]
+            self._ending = [ending for ending in self._ending if not ending.ended(self)]
             self._pause = (_FIRST_PAUSE if len(self._ending) < count
                            else min(2 * self._pause, _LONGEST_PAUSE))
 
@@ -102,6 +106,47 @@ class Monitor:
         """Clean up after a container, as soon as its processes are gone."""
         self._ending.append(ending)
         self._pause = _FIRST_PAUSE
+
+    def watch(self, pid: int, then: Callable[[], None] | None = None) -> None:
+        """Wait for a child meanwhile."""
+        pidfd = syscalls.pidfd_open(pid)
+        self.helpers.add(pid)
+
+        def ended() -> None:
+            self.ignore(pidfd)
+            os.close(pidfd)
+            os.waitpid(pid, 0)
+            self.helpers.discard(pid)
+            if then is not None:
+                then()
+
+        self.listen(pidfd, ended)
+
+    def apart(self, work: Callable[[], object], then: Callable[[], None]) -> None:
+        """Have something done that takes its time, by a child that ends with this process.
+
+        :param then: called when it is over
+        """
+        try:
+            pid = os.fork()
+        except OSError:  # no more processes: then others have to wait
+            work()
+            then()
+            return
+        if pid == 0:
+            try:
+                syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+                processes.close_all_but()  # the locks, too: they are its parent's
+                work()
+            finally:
+                os._exit(0)
+        self._apart += 1
+
+        def done() -> None:
+            self._apart -= 1
+            then()
+
+        self.watch(pid, done)
 
     def _again(self, ending: Ending) -> None:
         # reboot(2) in a PID namespace: RESTART reaches the parent as SIGHUP, others as SIGINT.
@@ -188,23 +233,37 @@ class Ending:
         self._facts = cleanup.announce(name, self._recorded,
                                        error.to_dict() if error else None)
 
-    def ended(self) -> bool:
-        """Try to remove its control groups. True, and all is written down, when that is over."""
+    def ended(self, monitor: Monitor) -> bool:
+        """Try to remove its control groups. True when that is over: what follows does not wait."""
         groups = self._recorded.get("cgroups") or []
         problem = cleanup.remove_cgroups(groups, patience=0)
         if problem and problem.errno == errno.EBUSY and time.monotonic() < self._deadline:
             return False
+        self._add(problem)
+        fault.point("cleanup:removed")
+        left = groups if problem else []
+        if cleanup.has_programs(self.name, self._recorded, left):
+            monitor.apart(
+                lambda: cleanup.run_programs(self.name, self._recorded, left, self.exit),
+                lambda: self._record(left))
+        else:
+            self._record(left)
+        return True
+
+    def _add(self, problem: LxcError | None) -> None:
         if problem and self.error:
             self.error.detail = "; ".join(t for t in (self.error.detail, str(problem)) if t)
+
+    def _record(self, groups: list[str]) -> None:
+        """Write all down, and let go."""
         try:
-            cleanup.record(self.name, self._recorded, groups if problem else [], self.exit,
+            cleanup.record(self.name, self._recorded, groups, self.exit,
                            self.error.to_dict() if self.error else None, self._facts)
         except LxcError as error:  # a full disk: the next operation finishes it
             self.error = self.error or error
         if self._lock >= 0:
             os.close(self._lock)
         self._then(self)
-        return True
 
 
 def lock(name: str) -> int:

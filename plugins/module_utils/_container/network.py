@@ -100,23 +100,53 @@ def serve(requests: _socket.socket, pyroute2: str | None) -> None:
         namespace, reply = descriptors
         reply_to = socket.socket(fileno=reply)
         fault.point("network:asked")
-        try:
-            if netlink is None:
-                raise problem or LxcError("load pyroute2")
-            _connect(netlink, json.loads(data), namespace)
-            fault.point("network:made")
-            result: dict[str, Any] = {}
-        except LxcError as error:
-            result = {"error": error.to_dict()}
-        except Exception as error:
-            result = {"error": LxcError("make links", "", detail=repr(error)).to_dict()}
-        finally:
-            os.close(namespace)
-        try:
-            reply_to.send(json.dumps(result).encode())
-        except OSError:
-            pass  # its starter was killed
+        request = json.loads(data)
+        if any(link.get("script_up") for link in request["networks"]):
+            _fork(request, namespace, reply_to, problem)
+        else:
+            _handle(netlink, problem, request, namespace, reply_to)
+        os.close(namespace)
         reply_to.close()
+
+
+def _fork(request: dict[str, Any], namespace: int, reply_to: socket.socket,
+          problem: LxcError | None) -> None:
+    """A script may take its time, and other containers shall not wait for it."""
+    while True:  # those before
+        try:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                break
+        except ChildProcessError:
+            break
+    if os.fork() == 0:
+        try:
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+            netlink = None
+            if problem is None:
+                from .._kernel.netlink import Netlink
+                netlink = Netlink()  # answers would go to whoever reads first
+            _handle(netlink, problem, request, namespace, reply_to)
+        finally:
+            os._exit(0)
+
+
+def _handle(netlink: Netlink | None, problem: LxcError | None, request: dict[str, Any],
+            namespace: int, reply_to: socket.socket) -> None:
+    """:param problem: why there is no netlink"""
+    try:
+        if netlink is None:
+            raise problem or LxcError("load pyroute2")
+        _connect(netlink, request, namespace)
+        fault.point("network:made")
+        result: dict[str, Any] = {}
+    except LxcError as error:
+        result = {"error": error.to_dict()}
+    except Exception as error:
+        result = {"error": LxcError("make links", "", detail=repr(error)).to_dict()}
+    try:
+        reply_to.send(json.dumps(result).encode())
+    except OSError:
+        pass  # its starter was killed
 
 
 def _connect(host: Netlink, request: dict[str, Any], namespace: int) -> None:

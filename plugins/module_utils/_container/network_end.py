@@ -16,7 +16,7 @@ import os
 from .._kernel import syscalls
 from .._kernel.errors import LxcError
 from .._kernel.netlink_links import Links
-from . import network_scripts, store
+from . import cleanup, network_scripts, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -77,38 +77,46 @@ def _is_namespace(path: str) -> bool:
         return False
 
 
-def finish(name: str) -> LxcError | None:
-    """After the last process: run the scripts for the end, bring NICs back, let the namespace go.
+def has_scripts(name: str) -> int:
+    """How many scripts are to be run for the end."""
+    return len((store.read_json(_record(name)) or {"down": []})["down"])
 
-    :returns: the first problem; what is still to do is done by the next operation
+
+def run_scripts(name: str) -> LxcError | None:
+    """After the last process, with the links still there: run the scripts for the end, each once.
+
+    :returns: why it can't be written down that they have been run; their own problems are in the
+        container's log
     """
-    problem = None
     try:
         recorded = store.read_json(_record(name)) or {"nics": [], "down": []}
         for network in recorded["down"]:
             try:
                 network_scripts.run("down", network)
             except LxcError as error:
-                _say(name, str(error))
+                cleanup.note(name, str(error))
+        if recorded["down"]:
+            store.write_json(_record(name), {**recorded, "down": []})
+    except LxcError as error:
+        return error
+    return None
+
+
+def finish(name: str) -> LxcError | None:
+    """After the scripts: bring NICs back, and let the namespace go.
+
+    :returns: the first problem; what is still to do is done by the next operation
+    """
+    problem = None
+    try:
+        recorded = store.read_json(_record(name)) or {"nics": []}
         if recorded["nics"]:
-            store.write_json(_record(name), {**recorded, "down": []})  # each runs once
             problem = give_back(name, recorded["nics"])
         if problem is None:
             _let_go(name)
     except LxcError as error:
         problem = error
     return problem
-
-
-def _say(name: str, text: str) -> None:
-    """To the container's log, since nobody waits for the end of a container."""
-    try:
-        fd = os.open(store.folder(name) + "/console.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT
-                     | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        os.write(fd, ("fleet-lxc: %s\n" % text).encode())
-        os.close(fd)
-    except OSError:
-        pass
 
 
 def moved(name: str, nic: str, index: int) -> None:
@@ -167,8 +175,9 @@ def give_back(name: str, nics: list[dict[str, Any]]) -> LxcError | None:
             try:
                 now = _give_back_one(nic, host, inside, here)
                 if now != nic["link"]:
-                    _say(name, "link %s %s" % (nic["link"], "came back as %s: another has its name"
-                                               % now if now else "is gone"))
+                    cleanup.note(name, "link %s %s" % (
+                        nic["link"], "came back as %s: another has its name" % now if now
+                        else "is gone"))
             except LxcError as error:
                 problem = problem or error
     finally:

@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any
 
-_TIMEOUT = 30     # seconds
+TIMEOUT = 30      # seconds
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -54,13 +54,13 @@ def run(when: str, network: dict[str, Any]) -> None:
         done = subprocess.run(  # noqa: S603
             [*words, *arguments(when, network)], env=environment(when, network), check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=_TIMEOUT)
+            timeout=TIMEOUT)
     except OSError as error:
         raise LxcError.from_os("run script", subject, error,
                                "It has to be an executable file of the host.") from error
     except subprocess.TimeoutExpired:
         raise LxcError("run script", subject, errno.ETIMEDOUT,
-                       detail="it was ended after %d s" % _TIMEOUT) from None
+                       detail="it was ended after %d s" % TIMEOUT) from None
     if done.returncode:
         said = done.stdout.decode("utf-8", "replace").strip()[-500:]
         raise LxcError("run script", subject, detail="it %s" % (

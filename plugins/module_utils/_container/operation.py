@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Outcomes = dict[str, Outcome]
 
 TIMEOUT = 30  # seconds: how long an operation takes at most, unless it is told
+CLEAN_UP = 15  # seconds that a monitor has for it, beside its hooks
 _LOCK_TIMEOUT = 30
 _PAUSE = 0.01
 
@@ -31,7 +32,7 @@ def reconcile(name: str, error: LxcError | None = None) -> dict[str, Any]:
     :param error: of a start that has just failed
     :returns: the container's status after that
     """
-    status = settle(name, time.monotonic() + 15)
+    status = settle(name, time.monotonic() + CLEAN_UP)
     recorded = status["recorded"]
     if recorded and not status["pid"] and (recorded.get("state") != "STOPPED"
                                            or recorded.get("cgroups")
@@ -44,7 +45,11 @@ def reconcile(name: str, error: LxcError | None = None) -> dict[str, Any]:
 
 
 def settle(name: str, deadline: float) -> dict[str, Any]:
-    """The status, once a monitor whose init has ended has cleaned up; it writes the state."""
+    """The status, once a monitor whose init has ended has cleaned up; it writes the state.
+
+    :param deadline: beside what its hooks may take
+    """
+    more: float | None = None
     while True:
         status = observe.status(name)
         if status["pid"]:
@@ -52,6 +57,10 @@ def settle(name: str, deadline: float) -> dict[str, Any]:
         if not status["monitor_pid"] and not store.monitor_is_alive(name):
             break
         if time.monotonic() > deadline:
+            if more is None:
+                more = cleanup.patience_with_programs(name, status["recorded"])
+                deadline += more
+                continue
             raise LxcError("wait for the monitor of", name, errno.ETIMEDOUT,
                            "It is process %d." % status["monitor_pid"],
                            "it has not cleaned up after its container")
