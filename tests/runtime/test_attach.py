@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import pathlib
 import typing as t
@@ -45,12 +44,11 @@ def test_streams_and_codes(box: Sandbox, privileged: bool) -> None:
 
 def test_much_in_both_directions(box: Sandbox) -> None:
     box.launch("much")
-    data = os.urandom(1 << 20) * 24
+    data = os.urandom(1 << 20) * 100
     done = run("much", "tee /dev/stderr", data)
-    digest = hashlib.sha256(data).digest()
-    assert hashlib.sha256(done.stdout).digest() == digest
-    assert hashlib.sha256(done.stderr).digest() == digest
-    assert run("much", "exec 0<&-; busybox sleep 0.1; echo", data).stdout == b"\n"  # does not read
+    same = done.stdout == data, done.stderr == data  # of which pytest must not show a difference
+    assert same == (True, True)
+    assert run("much", "exec 0<&-; busybox sleep 0.1; echo", data[:1 << 20]).stdout == b"\n"  # does not read
 
 
 def test_a_background_child_holds_nobody_up(box: Sandbox) -> None:

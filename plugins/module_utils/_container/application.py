@@ -88,6 +88,7 @@ class _Run:
         self._ended = 0.0
         self._pidfd = -1
         self._outputs: dict[int, list[bytes]] = {}
+        self._stdin, self._rest = -1, memoryview(stdin or b"")
         definition = store.need_definition(name)
         root = os.open(definition["rootfs"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -111,7 +112,7 @@ class _Run:
         self._paths = ["%s/%s.%d" % (store.run_folder(name), file, os.getpid())
                        for file in _FILES]
         try:
-            self._make_files(stdin, definition["idmap"], account)
+            self._make_files(stdin is not None, definition["idmap"], account)
         except OSError as error:
             self.close()
             raise LxcError.from_os("make the streams of", name, error) from error
@@ -119,7 +120,7 @@ class _Run:
             self.close()
             raise
 
-    def _make_files(self, stdin: bytes | None, ids: dict[str, Any] | None,
+    def _make_files(self, stdin: bool, ids: dict[str, Any] | None,
                     account: users.Account) -> None:
         """Each is the program's own, so that it can open its /dev/stdout again."""
         uid, gid = account.uid, account.gid
@@ -132,33 +133,39 @@ class _Run:
                                "container %s has no such id" % self.name)
             uid, gid = outer[0], outer[1]
         self._remove_files()
-        for path in self._paths[1:]:
+        for path in self._paths[not stdin:]:
             os.mkfifo(path, 0o600)
             os.chown(path, uid, gid)
+        for path in self._paths[1:]:
             self._outputs[os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)] = []
-        if stdin is None:
-            self.once["stdio"] = ["/dev/null", *self._paths[1:]]
-            return
-        fd = os.open(self._paths[0], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
-        try:
-            os.fchown(fd, uid, gid)
-            view = memoryview(stdin)
-            while view:
-                view = view[os.write(fd, view):]
-        finally:
-            os.close(fd)
-        self.once["stdio"] = self._paths
+        if stdin:
+            # Not for writing alone: that would need somebody who reads already.
+            self._stdin = os.open(self._paths[0], os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.once["stdio"] = [self._paths[0] if stdin else "/dev/null", *self._paths[1:]]
 
     def watch(self) -> None:
         """From now on its output is collected, and its end noticed."""
         for fd in self._outputs:
             self._loop.add(fd, select.POLLIN, self._reader(fd))
+        if self._stdin >= 0:
+            self._loop.add(self._stdin, select.POLLOUT, self._on_stdin)
         pidfd = processes.open_pidfd((store.read_state(self.name) or {}).get("init"))
         if pidfd is None:
             self._on_end()
         else:
             self._pidfd = pidfd
             self._loop.add(pidfd, select.POLLIN, self._on_end)
+
+    def _on_stdin(self) -> None:
+        """Give the program a part; its end of file comes with the last."""
+        try:
+            self._rest = self._rest[os.write(self._stdin, self._rest[:_CHUNK]):]
+        except BlockingIOError:
+            return
+        if not self._rest:
+            self._loop.remove(self._stdin)
+            os.close(self._stdin)
+            self._stdin = -1
 
     def _on_end(self) -> None:
         self._loop.remove(self._pidfd)
@@ -180,6 +187,7 @@ class _Run:
         for fd, parts in self._outputs.items():
             parts.append(read_available(fd))
             collected.append(b"".join(parts))
+            parts.clear()  # or the memory would hold it twice
         try:
             status = operation.settle(self.name, time.monotonic() + _SETTLE)
         except LxcError as error:
@@ -193,11 +201,11 @@ class _Run:
 
     def close(self) -> None:
         """Let go of the streams, and of their files."""
-        for fd in (*self._outputs, self._pidfd):
+        for fd in (*self._outputs, self._pidfd, self._stdin):
             if fd >= 0:
                 self._loop.remove(fd)
                 os.close(fd)
-        self._outputs, self._pidfd = {}, -1
+        self._outputs, self._pidfd, self._stdin = {}, -1, -1
         self._remove_files()
 
     def _remove_files(self) -> None:

@@ -169,6 +169,7 @@ class _Program:
         for fd, parts in self._outputs.items():
             parts.append(read_available(fd))
             collected.append(b"".join(parts))
+            parts.clear()  # or the memory would hold it twice
         rc = self._attached.reap()
         while self._attached.status >= 0:
             self._on_status()

@@ -79,7 +79,8 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         clocks.enter(*plan["time_offsets"])
     root = _own_mounts(plan, step)
     cover = os.open(store.RUN, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    stdio = [program.open_stdio(path, step) for path in plan.get("stdio") or ()]
+    stdio = [program.open_stdio(number, path, step)
+             for number, path in enumerate(plan.get("stdio") or ())]
     if plan["ids"]:
         step[:] = "become root of the user namespace of", plan["name"]
         os.setgroups([])

@@ -60,11 +60,9 @@ def find(name: str, path: str) -> str:
                    "the container has no such program")
 
 
-def open_stdio(path: str, step: list[str]) -> int:
-    """A file to read, or a FIFO to write into that somebody reads; else opening would wait."""
+def open_stdio(number: int, path: str, step: list[str]) -> int:
+    """A FIFO, or /dev/null, as standard input, output or error. Opening it waits for nobody."""
     step[:] = "open", path
-    if not stat.S_ISFIFO(os.stat(path).st_mode):
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = os.open(path, (os.O_WRONLY if number else os.O_RDONLY) | os.O_NONBLOCK | os.O_CLOEXEC)
     os.set_blocking(fd, True)
     return fd
