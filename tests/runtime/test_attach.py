@@ -48,7 +48,8 @@ def test_much_in_both_directions(box: Sandbox) -> None:
     done = run("much", "tee /dev/stderr", data)
     same = done.stdout == data, done.stderr == data  # of which pytest must not show a difference
     assert same == (True, True)
-    assert run("much", "exec 0<&-; busybox sleep 0.1; echo", data[:1 << 20]).stdout == b"\n"  # does not read
+    # Who does not read it holds nobody up.
+    assert run("much", "exec 0<&-; busybox sleep 0.1; echo", data[:1 << 20]).stdout == b"\n"
 
 
 def test_a_background_child_holds_nobody_up(box: Sandbox) -> None:

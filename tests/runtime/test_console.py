@@ -27,7 +27,8 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     runtime,
     store,
 )
-from container_sandbox import PATIENCE, Sandbox, console, wait_until
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import capabilities
+from container_sandbox import PATIENCE, Sandbox, console, status_lines, wait_until
 
 box = pytest.fixture(container_sandbox.sandbox)
 # Says each line that it reads, and how large its terminal is.
@@ -131,6 +132,46 @@ def test_who_is_connected_leaves_when_the_container_ends(box: Sandbox) -> None:
     assert not os.path.exists(store.run_folder(name) + "/console.sock")
     refused = fleet("console", name)
     assert refused.returncode == 1 and "it does not run" in refused.stderr
+
+
+def test_what_is_left_when_the_monitor_was_killed(box: Sandbox) -> None:
+    box.launch("gone")
+    name = box.names[0]
+    monitor_pid = observe.status(name)["monitor_pid"]
+    with screen("console", name) as one:
+        one.until(b"Ctrl+a itself")
+        os.kill(monitor_pid, signal.SIGKILL)
+        assert one.ended() == 0
+    refused = fleet("console", name)
+    assert refused.returncode == 1 and "its monitor was killed" in refused.stderr
+    assert "fleet-lxc attach " + name in refused.stderr  # the way in that is left
+    assert fleet("attach", name, "/bin/busybox", "echo", "in").stdout == "in\n"
+    assert "its monitor was killed" in fleet("info", name).stdout
+    assert fleet("restart", "--kill", name).returncode == 0
+    assert "its monitor" not in fleet("info", name).stdout
+    with screen("console", name) as one:
+        one.until(b"Ctrl+a itself")
+
+
+def test_keys_reach_a_program_below_a_small_init(box: Sandbox) -> None:
+    """It is in the foreground, though not the session's leader."""
+    box.launch("keys", "trap 'echo interrupted' INT; echo ready; while :; do read line; done",
+               init=True)
+    name = box.names[0]
+    wait_until(lambda: "ready" in console(name))
+    with screen("console", name) as one:
+        one.until(b"Ctrl+a itself")
+        one.type(b"\x03")
+        one.until(b"interrupted")
+
+
+def test_memory_is_taken_from_a_monitor_last(box: Sandbox) -> None:
+    pid = box.launch("oom")
+    own = pathlib.Path("/proc/self/oom_score_adj").read_text()
+    lowest = pathlib.Path("/proc/%d/oom_score_adj" % observe.status(box.names[0])["monitor_pid"])
+    assert pathlib.Path("/proc/%d/oom_score_adj" % pid).read_text() == own
+    may = int(status_lines(os.getpid())["CapEff"], 16) & 1 << capabilities.number("sys_resource")
+    wait_until(lambda: lowest.read_text() == ("-900\n" if may else own))
 
 
 def test_a_client_that_does_not_read_stops_nobody(box: Sandbox) -> None:

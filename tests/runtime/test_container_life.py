@@ -24,6 +24,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     observe,
     store,
 )
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import cgroup_tree, processes
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
 from container_sandbox import Sandbox, console, left_in_cgroups, status_lines, wait_until
@@ -106,13 +107,21 @@ def test_init_killed_from_outside(box: Sandbox) -> None:
     assert left_in_cgroups(name) == []
 
 
-def test_a_container_outlives_its_monitor(box: Sandbox) -> None:
-    name = box.define("orphan")
+@pytest.mark.parametrize("init", [False, True])
+def test_a_container_outlives_its_monitor(box: Sandbox, init: bool) -> None:
+    """Also a program that the end of its terminal would end."""
+    name = box.define("orphan", init=init)
     before = box.start(name)
+    program = wait_until(lambda: sorted(cgroup_tree.pids(left_in_cgroups(name)[0])))[-1]
     os.kill(before["monitor_pid"], signal.SIGKILL)
     wait_until(lambda: not store.monitor_is_alive(name))
+    # Its terminal has been taken away, and the signal for that was sent before.
+    wait_until(lambda: (processes.stat_fields(program) or [""] * 4 + ["0"])[4] == "0")
     after = observe.status(name)
     assert (after["state"], after["pid"], after["monitor_pid"]) == ("RUNNING", before["pid"], 0)
+    assert os.path.exists("/proc/%d/exe" % program)
+    again = lifecycle.start([name])[name]
+    assert again == {"changed": False, "warnings": [lifecycle.NO_MONITOR]}
     outcome = lifecycle.stop([name], kill=True)[name]
     assert isinstance(outcome, dict) and outcome["changed"]
     assert outcome["exit"] is None  # nobody was there to be told, and 0 would be a lie

@@ -80,7 +80,7 @@ def test_its_rights(box: Sandbox, privileged: bool) -> None:
     ids = 0 if privileged else store.need_definition(name)["idmap"]["first"]
     assert its["Groups"].split() == [str(ids + 8), str(ids + 9)]
     assert os.listdir("/proc/%d/fd" % pid) == []
-    assert its["NSpid"].split()[-1] == "2" and its["NSsid"].split()[-1] == "2"
+    assert [its[key].split()[-1] for key in ("NSpid", "NSpgid", "NSsid")] == ["2", "2", "1"]
     said = console(name)
     assert said.count("Permission denied") + said.count("can't open") >= 4, said
     limits = pathlib.Path("/proc/%d/limits" % children(pid)[0]).read_text()

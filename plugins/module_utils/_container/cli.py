@@ -147,6 +147,8 @@ def _info(names: list[str], options: dict[str, Any]) -> int:
         if options.get("json"):
             sys.stdout.write(json.dumps(facts) + "\n")
             continue
+        if running and not status["monitor_pid"]:
+            facts["warning"] = lifecycle.NO_MONITOR
         for key, value in facts.items():
             if key == "usage" and value:
                 memory, cpu = value["memory"] or {}, value["cpu"] or {}

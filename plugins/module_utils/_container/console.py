@@ -36,7 +36,8 @@ class Terminal:
     def __init__(self, name: str, tty: int = 0) -> None:
         self.name, self._tty = name, tty
         store.need_definition(name)
-        if not observe.status(name)["pid"]:
+        status = observe.status(name)
+        if not status["pid"]:
             raise LxcError("connect to the console of", name, errno.ESRCH,
                            "Start it.", "it does not run")
         self._link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -49,10 +50,12 @@ class Terminal:
                 console_server.LARGEST, socket.CMSG_SPACE(fds.itemsize), socket.MSG_CMSG_CLOEXEC)
         except OSError as error:
             self._link.close()
-            raise LxcError.from_os(
-                "connect to the console of", name, error, "Restart the container: its monitor "
-                "was killed." if error.errno in (errno.ENOENT, errno.ECONNREFUSED) else ""
-            ) from error
+            if not status["monitor_pid"]:
+                raise LxcError("connect to the console of", name, errno.ECONNREFUSED,
+                               "'fleet-lxc attach %s' gives a shell in it as it is; a restart of "
+                               "the container gives it a console and a log again." % name,
+                               "its monitor was killed, and the console with it") from None
+            raise LxcError.from_os("connect to the console of", name, error) from error
         for _level, _kind, payload in control:
             fds.frombytes(payload)
         if not fds:

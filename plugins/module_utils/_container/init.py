@@ -118,11 +118,11 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         link.send(b"limits")
         if link.recv(16) != b"go":
             os._exit(127)
-    if plan["init"]:
-        _fork_program(plan, step)
     step[:] = "take the console as terminal of", plan["name"]
     os.setsid()
     fcntl.ioctl(console, termios.TIOCSCTTY, 0)
+    if plan["init"]:
+        _fork_program(plan, console, step)
     for fd, source in enumerate(stdio or (console, console, console)):
         os.dup2(source, fd)
     step[:] = "change into the folder", plan["cwd"]
@@ -165,8 +165,12 @@ def _set_label(file: str, label: str, step: list[str]) -> None:
     os.close(root)
 
 
-def _fork_program(plan: dict[str, Any], step: list[str]) -> None:
-    """Stay process 1, and go on in a child."""
+def _fork_program(plan: dict[str, Any], console: int, step: list[str]) -> None:
+    """Stay process 1 and the session's leader, and go on in a child in the foreground.
+
+    The leader gets SIGHUP when the terminal ends, as with a monitor that is killed, and would die
+    of it, were it not process 1.
+    """
     step[:] = "make a small init for", plan["name"]
     _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())
     child = os.fork()
@@ -176,6 +180,8 @@ def _fork_program(plan: dict[str, Any], step: list[str]) -> None:
         _give_up_rights({**plan, "uid": 0, "gid": 0, "groups": [],
                          "capabilities": plan["capabilities"] | reaper.KILL}, step)
         reaper.watch(child)
+    os.setpgid(0, 0)
+    os.tcsetpgrp(console, os.getpid())  # with SIGTTOU blocked, which would stop it
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)  # a fork does not inherit it
 

@@ -121,6 +121,7 @@ class _Launch:
         for fd in self._common["keep"]:
             os.close(fd)
         _null_on(0, 2, 1)  # whoever asked waits for the end of 1
+        self._monitor.protect()  # no container inherits it any more
         gc.enable()
 
     def _read(self) -> None:
@@ -278,11 +279,13 @@ class _Launch:
         if self._common["pyroute2"]:
             environment[network.PYROUTE2] = self._common["pyroute2"]
         resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
+        self._monitor.protect(False)
         try:
             pid = os.posix_spawn(python, [python, "-I", "-S", self._common["program"], "start",
                                           name], environment, setsigmask=[])
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))
+            self._monitor.protect()
         self._monitor.watch(pid)
 
 

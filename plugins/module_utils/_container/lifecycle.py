@@ -20,6 +20,8 @@ from . import cleanup, events, fault, hooks, host, host_links, launch, operation
 from .operation import TIMEOUT, locked, reconcile, settle
 from .signals import signal_name
 
+NO_MONITOR = ("its monitor was killed: until a restart it has no console, no console.log, and how "
+              "it ends will not be known")
 _LAST_WORDS = 5  # seconds that an init has after its stop_signal
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -44,8 +46,10 @@ def start(names: list[str], timeout: float = TIMEOUT,
         launched: launch.Launch | None = None
         for name, lock in locks.items():
             try:
-                if reconcile(name)["pid"]:
-                    outcomes[name] = {"changed": False, "warnings": []}
+                status = reconcile(name)
+                if status["pid"]:
+                    outcomes[name] = {"changed": False, "warnings": [] if status["monitor_pid"]
+                                      else [NO_MONITOR]}
                     continue
                 lock.show("STARTING")
                 fault.point("start:locked")

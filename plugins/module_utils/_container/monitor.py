@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _LOG_LIMIT = 1 << 20       # bytes of a console's log, and of the one before it
 _PATIENCE = 10             # seconds until the processes of a container that has ended are gone
+# A monitor that the kernel ends takes the consoles, logs and exit statuses of all its containers
+# along, and gives back 7 MB. Not -1000: where all else is gone, the host comes first.
+_OOM_SCORE = -900
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at them
 
 
@@ -51,6 +54,7 @@ class Monitor:
         self.running: dict[int, str] = {}  # names by the pid of init
         self.helpers: set[int] = set()  # children that are no init
         self._terminals = console_server.Server(self)
+        self._oom_score = processes.oom_score()
 
     def listen(self, fd: int, handler: Handler) -> None:
         """Have the handler called whenever there is something to read."""
@@ -107,6 +111,10 @@ class Monitor:
         self._ending.append(ending)
         self._pause = _FIRST_PAUSE
 
+    def protect(self, yes: bool = True) -> None:
+        """Be the last that the kernel ends for want of memory; its children inherit that."""
+        processes.set_oom_score(_OOM_SCORE if yes else self._oom_score)
+
     def watch(self, pid: int, then: Callable[[], None] | None = None) -> None:
         """Wait for a child meanwhile."""
         pidfd = syscalls.pidfd_open(pid)
@@ -136,6 +144,7 @@ class Monitor:
         if pid == 0:
             try:
                 syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+                self.protect(False)
                 processes.close_all_but()  # the locks, too: they are its parent's
                 work()
             finally:

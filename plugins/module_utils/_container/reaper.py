@@ -33,10 +33,11 @@ def watch(child: int) -> NoReturn:
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)
     everything = _signal.valid_signals()
     while True:
-        number = _signal.sigwait(everything)
+        info = _signal.sigwaitinfo(everything)
+        number = info.si_signo
         if number == _signal.SIGCHLD:
             _reap(child)
-        else:
+        elif info.si_code <= 0:  # not the kernel's own: SIGHUP, when the terminal has ended
             try:
                 os.kill(child, number)
             except ProcessLookupError:

@@ -58,6 +58,23 @@ def stat_fields(pid: int) -> list[str] | None:
     return text.rpartition(")")[2].split()
 
 
+def oom_score() -> int:
+    """proc_pid_oom_score_adj(5), of this process: whom the kernel ends for want of memory.
+
+    :returns: -1000, never, to 1000, first
+    """
+    return int(_read("/proc/self/oom_score_adj"))
+
+
+def set_oom_score(value: int) -> None:
+    """As far as it may be: less than it was needs CAP_SYS_RESOURCE."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
+            stream.write(str(value))
+    except OSError:
+        pass
+
+
 def start_time(pid: int) -> int | None:
     """Clock ticks after boot; None when there is no such process."""
     fields = stat_fields(pid)
