@@ -375,8 +375,8 @@ options:
     type: str
   reboot_signal: &reboot_signal
     description:
-      - "The signal that asks the init to reboot. Not honoured yet: a container with one is not
-        started. V(\"\") is none."
+      - The signal that asks the init to reboot. A restart sends it in place of O(halt_signal), for
+        V(restarted) of M(fleet.lxc.lxc_state) and for O(apply=restart). V("") is none.
     type: str
   stop_signal: &stop_signal
     description:
@@ -468,8 +468,11 @@ options:
       - V(pre-start), V(start-host), V(stop), V(post-stop) and V(destroy) run as root of the host,
         V(pre-mount), V(mount) and V(autodev) on its files but in the container's namespaces, and
         V(start) inside with the container's rights. Each may take a minute.
-      - V(stop) gets no namespaces of the container, since these are gone with it. V(clone) is kept
-        for whoever copies the container; nothing of this collection does.
+      - V(stop) gets no namespaces of the container, since these are gone with it.
+      - V(clone) runs as root of the host when a container is defined for the first time on a root
+        file system that M(fleet.lxc.lxc_rootfs) has cloned from another container's, with that
+        one's name in C(LXC_SRC_NAME) and the new tree mounted on C(LXC_ROOTFS_MOUNT). Where it
+        fails, the new container is not kept.
     type: dict
   hook_version: &hook_version
     description:

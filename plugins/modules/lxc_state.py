@@ -140,7 +140,8 @@ options:
         default: 10
 notes:
   - What init is asked with is the definition's C(halt_signal), and without one the signal that this
-    init is known to take, SIGRTMIN+3 for systemd, SIGPWR for sysvinit, else SIGTERM.
+    init is known to take, SIGRTMIN+3 for systemd, SIGPWR for sysvinit, else SIGTERM. A restart asks
+    with the definition's C(reboot_signal) where it has one.
   - An init that does not handle that signal never sees it, and nobody waits for it; it is killed
     at once.
 seealso:

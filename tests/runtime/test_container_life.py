@@ -142,6 +142,45 @@ def test_reboot_from_inside(box: Sandbox) -> None:
     assert observe.status(name)["state"] == "STOPPED"
 
 
+REBOOTS = ("trap 'exec busybox reboot -f' USR1; trap 'exit 9' TERM; echo up; "
+           "while :; do sleep 1000 & wait $!; done")
+
+
+def test_a_restart_asks_by_the_reboot_signal(box: Sandbox) -> None:
+    name = box.define("asked", REBOOTS, reboot_signal="USR1")
+    first = box.start(name)["pid"]
+    wait_until(lambda: console(name).count("up"))
+    outcome = lifecycle.restart([name])[name]
+    assert isinstance(outcome, dict)
+    assert (outcome["exit"], outcome["killed"]) == ({"signal": 1}, "")
+    assert observe.status(name)["pid"] not in (0, first)
+    wait_until(lambda: console(name).count("up") == 2)
+    outcome = lifecycle.stop([name])[name]  # that is no reboot
+    assert isinstance(outcome, dict) and outcome["exit"] == {"code": 9}
+
+
+def test_a_stop_that_init_answers_by_a_reboot_is_a_stop(box: Sandbox) -> None:
+    name = box.define("stays", REBOOTS, halt_signal="USR1")
+    monitor = processes.open_pidfd(processes.identity(box.start(name)["monitor_pid"]))
+    assert monitor is not None
+    wait_until(lambda: console(name).count("up"))
+    outcome = lifecycle.stop([name])[name]
+    assert isinstance(outcome, dict) and outcome["exit"] == {"signal": 1}
+    assert processes.wait_ended([monitor], 20)
+    os.close(monitor)
+    # Neither has anybody begun to start it, nor is about to.
+    assert observe.status(name)["state"] == "STOPPED"
+    assert not [path for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")
+                if ("\0start\0%s\0" % name).encode() in read_bytes(path)]
+
+
+def read_bytes(path: pathlib.Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # it has ended
+
+
 def test_why_a_reboot_from_inside_has_failed_is_kept(box: Sandbox) -> None:
     name = box.define("norepeat", "while [ ! -e /tmp/go ]; do sleep 0.05; done; "
                                   "exec busybox reboot -f")

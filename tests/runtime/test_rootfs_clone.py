@@ -11,7 +11,12 @@ import typing as t
 
 import container_sandbox
 import pytest
-from ansible_collections.fleet.lxc.plugins.module_utils._container import freezer, lifecycle
+from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    clone_hooks,
+    freezer,
+    lifecycle,
+    store,
+)
 from ansible_collections.fleet.lxc.plugins.module_utils._container import observe as containers
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import syscalls
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
@@ -247,3 +252,33 @@ def test_what_is_no_tree_is_refused(sandbox: Sandbox) -> None:
     error = refused(clone, sandbox, "x")
     assert "not made by lxc_rootfs" in error.detail
     clone(sandbox, "x", method="copy")
+
+
+@pytest.mark.parametrize("method", ["overlay", "copy"])
+def test_hooks_of_a_copy_see_its_tree_and_the_name_of_the_original(sandbox: Sandbox,
+                                                                   method: str) -> None:
+    """lxc-copy(1): LXC_ROOTFS_MOUNT has what the new container will see, ids as on the disk."""
+    hook = ("echo $LXC_NAME $LXC_SRC_NAME $LXC_HOOK_TYPE $LXC_ROOTFS_PATH $LXC_CONFIG_FILE "
+            "> $LXC_ROOTFS_MOUNT/etc/hook; cat $LXC_ROOTFS_MOUNT/etc/origin > %s/seen; echo"
+            % sandbox.folder)
+    whose = sandbox.define("first", hooks={"clone": hook})
+    sandbox.define("another")
+    (sandbox.rootfs / "etc/origin").write_text("of the first")
+    path = clone(sandbox, "copied", method=method)
+    name = sandbox.define("second", "cat /etc/hook; busybox stat -c %u /etc/hook",
+                          rootfs=str(path), hooks={"clone": hook})
+    definition = store.need_definition(name)
+    assert clone_hooks.origin(definition) == whose
+    assert clone_hooks.origin(store.need_definition(whose)) is None
+    clone_hooks.run(definition, whose)
+    assert (sandbox.folder / "seen").read_text() == "of the first"
+    assert not (sandbox.rootfs / "etc/hook").exists()
+    sandbox.start(name)
+    sandbox.ended(name)
+    assert container_sandbox.console(name).split() == [
+        name, whose, "clone", str(path), store.folder(name) + "/definition.json", "0"]
+    with pytest.raises(LxcError, match="status 3"):
+        clone_hooks.run({**definition, "hooks": {"clone": ["exit 3; :"]}}, whose)
+    assert str(sandbox.folder) not in pathlib.Path("/proc/self/mountinfo").read_text()
+    lifecycle.destroy([name])
+    remove(path)

@@ -109,9 +109,11 @@ def _prepare_start(name: str, facts: host.Host, once: dict[str, Any]) -> dict[st
     return made
 
 
-def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outcomes:
+def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False,
+         to_restart: bool = False) -> Outcomes:
     """Ask init to end, and end it after ``timeout`` seconds, or at once with ``kill``.
 
+    :param to_restart: ask with the definition's reboot_signal, where it has one
     :returns: by name: changed; killed and, where it was, why; seconds; exit (of init)
     """
     def run(locks: dict[str, store.Lock], outcomes: Outcomes) -> None:
@@ -131,7 +133,8 @@ def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outc
                 fault.point("stop:said")
                 outcome = {"changed": True, "killed": ""}
                 outcomes[name] = outcome
-                outcome["killed"] = "it was asked for" if kill else _ask_to_end(name, status)
+                outcome["killed"] = "it was asked for" if kill else _ask_to_end(
+                    name, status, to_restart)
                 if outcome["killed"]:
                     _end(pidfd, status["recorded"])
                 waiting[pidfd] = (name, status["recorded"])
@@ -145,14 +148,16 @@ def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outc
     return outcomes
 
 
-def _ask_to_end(name: str, status: dict[str, Any]) -> str:
-    """Send the signal that its init takes as the wish to halt.
+def _ask_to_end(name: str, status: dict[str, Any], to_restart: bool) -> str:
+    """Send the signal that its init takes as the wish to halt, or to reboot. One that does reboot
+    is not started again by its monitor, since an operation has asked for its end.
 
     :returns: why there is no point in waiting, "" where there is one
     """
     definition = store.read_definition(name) or {}
     pid = status["pid"]
-    number = halt_signal(definition, pid)
+    number = (processes.signal_number(definition["reboot_signal"])
+              if to_restart and definition.get("reboot_signal") else halt_signal(definition, pid))
     if status["state"] in (freezers.FROZEN, freezers.FREEZING):
         return "it is frozen"
     if not processes.catches(pid, number):
@@ -249,7 +254,7 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
 
 def restart(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outcomes:
     """Stop what runs, then start all."""
-    stopped = stop(names, timeout, kill)
+    stopped = stop(names, timeout, kill, to_restart=True)
     # The patience with a stop may well be 0; no start is that fast.
     started = start([n for n in names if not isinstance(stopped[n], LxcError)],
                     max(timeout, TIMEOUT))

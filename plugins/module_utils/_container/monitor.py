@@ -159,7 +159,7 @@ class Monitor:
 
     def _again(self, ending: Ending) -> None:
         # reboot(2) in a PID namespace: RESTART reaches the parent as SIGHUP, others as SIGINT.
-        if (ending.exit or {}).get("signal") == signal.SIGHUP:
+        if (ending.exit or {}).get("signal") == signal.SIGHUP and not ending.asked:
             self._restart(ending.name)
 
 
@@ -241,6 +241,7 @@ class Ending:
         self._deadline = time.monotonic() + _PATIENCE
         self._facts = cleanup.announce(name, self._recorded,
                                        error.to_dict() if error else None)
+        self.asked = "asked" in self._facts  # by an operation, which goes on as it wants
 
     def ended(self, monitor: Monitor) -> bool:
         """Try to remove its control groups. True when that is over: what follows does not wait."""

@@ -23,8 +23,6 @@ DEFAULT_COMMAND = ["/sbin/init"]
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
-# Options that can be written down already, with the value that this runtime honours.
-_NOT_YET: dict[str, Any] = {"reboot_signal": None}
 _KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
 _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 
@@ -36,10 +34,6 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
     :raises LxcError: where this host lacks what the definition asks for
     """
     name = definition["name"]
-    for option, honoured in _NOT_YET.items():
-        if definition.get(option, honoured) != honoured:
-            raise LxcError("plan the start of", name, detail="%s is not honoured yet" % option,
-                           hint="Leave it out.")
     own = namespaces.own(definition)
     own_network = "net" in own
     for namespace in own:

@@ -7,7 +7,17 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._container import host, host_links, lifecycle, live, observe, plan, runtime, store
+from .._container import (
+    clone_hooks,
+    host,
+    host_links,
+    lifecycle,
+    live,
+    observe,
+    plan,
+    runtime,
+    store,
+)
 from .._container.spec import OPTIONS, changes, not_stored
 from .._kernel.errors import LxcError
 from .._kernel.names import check_name
@@ -61,6 +71,9 @@ def handle(request: Request) -> dict[str, t.Any]:
         _remove(items, request)
     else:
         items = _define(wanted, request, state == "started")
+        if not request.check_mode:
+            for item in items:
+                _attempt(item, _run_clone_hooks)
         _update_running(items, request)
         if state == "started":
             _start(items, request)
@@ -217,6 +230,23 @@ def _write(item: _Item, request: Request) -> None:
     if item.stored is None:
         item.state = "STOPPED"
     item.after = _shown(item.definition, item.state)
+
+
+def _run_clone_hooks(item: _Item) -> None:
+    """Of a new container that is a copy of another one; where one fails, it is not kept."""
+    if item.stored is not None or item.definition is None:
+        return
+    lock = store.Lock(item.name, 30)
+    try:
+        whose = clone_hooks.origin(item.definition)
+        if whose is not None:
+            clone_hooks.run(item.definition, whose)
+    except LxcError:
+        lock.release()
+        _put_back(item)
+        item.state, item.after = "ABSENT", item.before
+        raise
+    lock.release()
 
 
 def _update_running(items: list[_Item], request: Request) -> None:
