@@ -19,6 +19,7 @@ FOLDERS = ("/var/lib/fleet-lxc", "/run/fleet-lxc")
 # A host keeps these between two containers: the runtime's copy, and the stream of events.
 KEPT = ("/var/lib/fleet-lxc/runtime", "/run/fleet-lxc/events", "/run/fleet-lxc/events.1")
 MARKER = "FLEET_LXC_TEST_RUN"
+ISOLATED = "isolated-"  # control groups of tests/isolated, where somebody else looks
 SYSCTLS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 
 
@@ -133,6 +134,7 @@ def _read(path: str) -> str:
 
 def _cgroups(top: str) -> t.Iterator[str]:
     for folder, names, _files_there in os.walk(top):
+        names[:] = [name for name in names if not name.startswith(ISOLATED)]
         for name in names:
             if "fleet-lxc" in name or "fleet-lxc" in folder:
                 yield "cgroup " + os.path.join(folder, name)
@@ -161,11 +163,14 @@ def _processes() -> t.Iterator[str]:
         fields = rest.split()
         if not fields or fields[0] in "ZX":
             continue
+        cgroup = _read("/proc/%d/cgroup" % pid)
+        if ":/" + ISOLATED in cgroup:
+            continue
         parents[pid] = int(fields[1])
         arguments = _read("/proc/%d/cmdline" % pid)
         named[pid] = "process %d (start %s) %s" % (
             pid, fields[19], arguments.replace("\0", " ").strip()[:100])
-        if ("fleet-lxc" in _read("/proc/%d/cgroup" % pid)
+        if ("fleet-lxc" in cgroup
                 or any(folder in arguments for folder in FOLDERS)
                 or marker in _read("/proc/%d/environ" % pid)):
             ours.add(pid)
