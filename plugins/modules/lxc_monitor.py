@@ -36,8 +36,7 @@ options:
     description:
       - Which changes to collect. V(state) is the state, V(priority) the share of the processor, and
         V(oom) is for those events alone that tell of processes which the kernel has killed for want
-        of memory. They are told with the container's end; while it runs, see the usage that
-        M(fleet.lxc.lxc_container_info) returns.
+        of memory. The monitor of a container tells of them at once, and its end of all together.
     type: list
     elements: str
     choices: [state, priority, oom]
@@ -148,7 +147,7 @@ events:
     oom_kills:
       description: How many of its processes the kernel has killed for want of memory in this run.
       type: int
-      returned: with STOPPED, when there were any
+      returned: when it has become more, and with STOPPED, when there were any
     priority:
       description: Its new share of the processor.
       type: int

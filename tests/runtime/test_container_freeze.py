@@ -25,7 +25,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
 from ansible_collections.fleet.lxc.plugins.module_utils._container.event_stream import EventStream
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import syscalls
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
-from container_sandbox import Sandbox, console, left_in_cgroups, wait_until
+from container_sandbox import PATIENCE, Sandbox, console, left_in_cgroups, wait_until
 
 box = pytest.fixture(container_sandbox.sandbox)
 
@@ -320,3 +320,28 @@ def test_a_kill_for_want_of_memory_is_told(box: Sandbox) -> None:
         assert box.ended(name)["exit"] == {"code": 4}
         found = [event for event in stream.read() if event["container"] == name]
     assert found[-1]["oom_kills"] == 1
+
+
+def test_kills_for_want_of_memory_are_told_as_they_happen(box: Sandbox) -> None:
+    """One after the other, of a container that runs on; of its init, with the end."""
+    name = box.define("oom", "while read x; do busybox dd if=/dev/zero of=/dev/null bs=64M count=1;"
+                      "done < /mnt/go", cgroup={"memory.max": "16M", "memory.swap.max": "0"})
+    os.mkfifo(box.rootfs / "mnt/go")
+    os.chmod(box.rootfs / "mnt/go", 0o666)
+    with EventStream() as stream:
+        pid = box.start(name)["pid"]
+        with open(box.rootfs / "mnt/go", "w") as go:
+            for count in (1, 2):
+                go.write("go\n")
+                go.flush()
+                found: list[dict[str, t.Any]] = []
+                while not any("oom_kills" in event for event in found):
+                    stream.wait(PATIENCE)
+                    found += [event for event in stream.read() if event["container"] == name]
+                assert found[-1]["oom_kills"] == count and "state" not in found[-1]
+                assert observe.status(name)["pid"] == pid
+            os.kill(pid, signal.SIGKILL)
+        assert box.ended(name)["state"] == "STOPPED"
+        found = stream.read()
+    assert [(event.get("state"), event.get("oom_kills")) for event in found] == [
+        ("STOPPING", None), ("STOPPED", 2)]

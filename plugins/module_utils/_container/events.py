@@ -33,7 +33,7 @@ def event(name: str, state: str = "", **facts: Any) -> None:
     A stream that can't be written is no reason to fail what it tells of.
 
     :param state: the container's new state, "" where it is something else that changed
-    :param facts: pid (with RUNNING), exit and oom_kills (with STOPPED), priority, ...
+    :param facts: pid (with RUNNING), exit (with STOPPED), oom_kills, priority, ...
     """
     try:
         fd = _open_locked()

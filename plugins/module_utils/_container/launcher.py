@@ -215,7 +215,8 @@ class _Launch:
                 " of whoever starts containers.").to_dict()
         if answer.get("error") is None:
             console = monitor.Console(fds[1], fds[2], answer["log"], list(fds[3:]))
-            self._monitor.adopt(name, answer["pid"], fds[0], console, self._locks.pop(name))
+            self._monitor.adopt(name, answer["pid"], fds[0], console, self._locks.pop(name),
+                                answer["memory"])
             fault.point("launcher:adopted")
             self._answer(name, None)
             return

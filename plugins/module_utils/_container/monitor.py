@@ -19,9 +19,9 @@ import select
 import signal
 import time
 
-from .._kernel import processes, syscalls
+from .._kernel import oom_notices, processes, syscalls
 from .._kernel.errors import LxcError
-from . import cleanup, console_server, fault, store
+from . import cleanup, console_server, events, fault, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _PATIENCE = 10             # seconds until the processes of a container that has
 # A monitor that the kernel ends takes the consoles, logs and exit statuses of all its containers
 # along, and gives back 7 MB. Not -1000: where all else is gone, the host comes first.
 _OOM_SCORE = -900
+_FIRST_LOOK, _LAST_LOOK = 0.01, 0.5  # seconds from v1's notice to a look at what it announced
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at them
 
 
@@ -50,16 +51,21 @@ class Monitor:
         self._handlers: dict[int, Handler] = {}
         self._ending: list[Ending] = []
         self._pause = _FIRST_PAUSE
+        self._later: list[tuple[float, Handler]] = []
         self._apart = 0  # how much is being done in children
         self.running: dict[int, str] = {}  # names by the pid of init
         self.helpers: set[int] = set()  # children that are no init
         self._terminals = console_server.Server(self)
         self._oom_score = processes.oom_score()
 
-    def listen(self, fd: int, handler: Handler) -> None:
+    def listen(self, fd: int, handler: Handler, events: int = select.EPOLLIN) -> None:
         """Have the handler called whenever there is something to read."""
         self._handlers[fd] = handler
-        self._epoll.register(fd, select.EPOLLIN)
+        self._epoll.register(fd, events)
+
+    def later(self, seconds: float, handler: Handler) -> None:
+        """Have the handler called once, after a while."""
+        self._later.append((time.monotonic() + seconds, handler))
 
     def ignore(self, fd: int) -> None:
         """Before the descriptor is closed: a copy in another process would keep it listed."""
@@ -77,9 +83,18 @@ class Monitor:
         """
         if self._ending:
             timeout = self._pause if timeout is None else min(timeout, self._pause)
+        if self._later:
+            left = max(0.0, min(when for when, _handler in self._later) - time.monotonic())
+            timeout = left if timeout is None else min(timeout, left)
         for fd, _event in self._epoll.poll(timeout):
             handler = self._handlers.get(fd)
             if handler is not None:  # not taken back by one before
+                handler()
+        if self._later:
+            now = time.monotonic()
+            due = [handler for when, handler in self._later if when <= now]
+            self._later = [item for item in self._later if item[0] > now]
+            for handler in due:
                 handler()
         if self._ending:
             count = len(self._ending)
@@ -87,9 +102,14 @@ class Monitor:
             self._pause = (_FIRST_PAUSE if len(self._ending) < count
                            else min(2 * self._pause, _LONGEST_PAUSE))
 
-    def adopt(self, name: str, pid: int, pidfd: int, console: Console, lock: int) -> None:
-        """Look after a container whose init has become its program."""
+    def adopt(self, name: str, pid: int, pidfd: int, console: Console, lock: int, memory: str
+              ) -> None:
+        """Look after a container whose init has become its program.
+
+        :param memory: its control group that counts memory, "" for none
+        """
         self.running[pid] = name
+        kills = Kills(self, name, memory)
         self.listen(console.master, lambda: console.copy(self))
         self._terminals.add(name, console)
 
@@ -99,6 +119,7 @@ class Monitor:
             status = os.waitpid(pid, 0)[1]
             fault.point("monitor:reaped")
             console.drain(self)
+            kills.end()
             self._terminals.remove(name)
             del self.running[pid]
             self.end(Ending(name, lock, {"signal": status & 0x7F} if status & 0x7F
@@ -161,6 +182,55 @@ class Monitor:
         # reboot(2) in a PID namespace: RESTART reaches the parent as SIGHUP, others as SIGINT.
         if (ending.exit or {}).get("signal") == signal.SIGHUP and not ending.asked:
             self._restart(ending.name)
+
+
+class Kills:
+    """Says how many processes of a container the kernel has killed for want of memory, as soon as
+    it has. Which these were nobody knows.
+
+    :param path: the control group that counts memory, "" for none
+    """
+
+    def __init__(self, monitor: Monitor, name: str, path: str) -> None:
+        self._monitor, self._name = monitor, name
+        self._told = 0
+        self._notices: oom_notices.OomNotices | None = None
+        if path:
+            try:
+                self._notices = oom_notices.OomNotices(path)
+            except OSError:
+                return  # no more descriptors, say: its end tells it, too
+            monitor.listen(self._notices.fd, self._noticed, self._notices.events)
+
+    def _noticed(self) -> None:
+        if self._notices is not None:
+            self._notices.take()
+            self._tell()
+            if self._notices.early:
+                self._look_again(_FIRST_LOOK)
+
+    def _look_again(self, seconds: float) -> None:
+        """After what was announced has happened."""
+        def look() -> None:
+            if self._notices is not None and not self._tell() and seconds < _LAST_LOOK:
+                self._look_again(2 * seconds)
+        self._monitor.later(seconds, look)
+
+    def _tell(self) -> bool:
+        count = self._notices.kills() if self._notices is not None else 0
+        if count <= self._told:
+            return False
+        self._told = count
+        events.event(self._name, oom_kills=count)
+        return True
+
+    def end(self) -> None:
+        """Init has ended: of that, too, if it was for want of memory."""
+        if self._notices is not None:
+            self._tell()
+            self._monitor.ignore(self._notices.fd)
+            self._notices.close()
+            self._notices = None
 
 
 class Console:

@@ -16,8 +16,8 @@ FILES = {
     "_kernel": (
         "__init__", "addresses", "capabilities", "cgroup_tree", "cgroups", "device_filter",
         "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
-        "netlink_links", "netlink_messages", "netlink_socket", "processes", "seccomp",
-        "syscall_numbers", "syscalls"),
+        "netlink_links", "netlink_messages", "netlink_socket", "oom_notices", "processes",
+        "seccomp", "syscall_numbers", "syscalls"),
     "_container": (
         "__init__", "attach", "attach_command", "autostart", "cgroup_throttle",
         "cgroup_values", "checks", "cleanup", "cli", "clocks", "console",

@@ -66,7 +66,8 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
             events.event(name, "RUNNING", pid=made.pid)
             fault.point("starter:recorded")
             fds.extend(made.fds)
-            answer: dict[str, Any] = {"pid": made.pid, "log": plan["log"]}
+            answer: dict[str, Any] = {"pid": made.pid, "log": plan["log"],
+                                      "memory": cgroup_tree.counts_memory(plan["cgroups"]["all"])}
         except BaseException as error:
             if not isinstance(error, LxcError):
                 error = LxcError("start container", name, detail=repr(error))

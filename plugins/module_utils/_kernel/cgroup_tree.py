@@ -127,6 +127,15 @@ def oom_kills(path: str) -> int:
                for folder, _names, _files in os.walk(path))
 
 
+def counts_memory(paths: list[str]) -> str:
+    """That one of the folders which oom_kills() is about, "" for none."""
+    for path in paths:
+        for name in ("/memory.oom_control", "/memory.events"):
+            if os.path.exists(path + name):
+                return path
+    return ""
+
+
 def _counter(text: str) -> int:
     words = text.split()
     return int(words[words.index("oom_kill") + 1]) if "oom_kill" in words else 0

@@ -124,6 +124,7 @@ _personality = _declare("personality", _ULONG)
 _prctl = _declare("prctl", _INT, _ULONG, _ULONG, _ULONG, _ULONG)
 _renameat2 = _declare("renameat2", _INT, _STR, _INT, _STR, _UINT)
 _sethostname = _declare("sethostname", _STR, _SIZE)
+_eventfd = _declare("eventfd", _UINT, _INT)
 _inotify_init1 = _declare("inotify_init1", _INT)
 _inotify_add_watch = _declare("inotify_add_watch", _INT, _STR, _UINT)
 _pivot_root = _declare_syscall("pivot_root", _STR, _STR)
@@ -194,6 +195,11 @@ def set_process_name(name: str) -> None:
 def sethostname(name: str) -> None:
     raw = os.fsencode(name)
     _check(_sethostname(raw, len(raw)), "sethostname", name)
+
+
+def eventfd() -> int:
+    """A descriptor that is readable when somebody has added to its counter; non-blocking."""
+    return _check(_eventfd(0, os.O_NONBLOCK | os.O_CLOEXEC), "eventfd")
 
 
 def inotify_init() -> int:
