@@ -4,26 +4,39 @@
 """The rows of the connection plugin: a ping with pipelining in a container, and on its host."""
 from __future__ import annotations
 
+import json
+import os
 import pathlib
 import shutil
+import statistics
+import subprocess
 import typing as t
 
 import ours
 import tasks
 import workload
-from measure import Row
+from measure import BenchError, Row, run
 from peer_lxc import Lxc
 
-_HOST, _OURS, _PEER = "ping on the host", "ping in ours", "ping in the peer's"
 _USR = "lxc.mount.entry = /usr usr none bind,ro 0 0\n"
+_SSHD = """\
+HostKey %(folder)s/host
+AuthorizedKeysFile %(folder)s/user.pub
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+"""
 
 
 def rows(load: workload.Workload, rounds: int) -> list[Row]:
-    """Milliseconds a task, over the local connection."""
+    """Milliseconds a task, over the local connection and over SSH, and a command of the peer's."""
     name, = workload.names(1)
     containers = ours.Ours(load)
     peer = Lxc(load, path=pathlib.Path("/var/lib/lxc"))  # the plugin knows no other folder
     rootfs = _rootfs(load)
+    python = {"ansible_python_interpreter": tasks.INTERPRETER}
+    inside = {"ansible_connection": "fleet.lxc.lxc", "ansible_lxc_container": name, **python}
+    ssh = {**python, **_ssh(load)}
     try:
         containers.define(name, {**ours.options(load, name, False, False), "rootfs": str(rootfs),
                                  "mounts": [{"source": "/usr", "target": "/usr",
@@ -33,25 +46,69 @@ def rows(load: workload.Workload, rounds: int) -> list[Row]:
         config = peer.path / name / "config"
         config.write_text(config.read_text().replace(str(load.rootfs), str(rootfs)) + _USR)
         peer.start([name])
-        python = {"ansible_python_interpreter": tasks.INTERPRETER}
-        repeat = 1 + 5 * rounds
-        own = tasks.play_on(load, tasks.own(), repeat, {
-            _HOST: {"ansible_connection": "local", **python},
-            _OURS: {"ansible_connection": "fleet.lxc.lxc", "ansible_lxc_container": name,
-                    **python}})
-        theirs = tasks.play_on(load, tasks.installed(), repeat, {
-            _HOST: {"ansible_connection": "local", **python},
-            _PEER: {"ansible_connection": "community.general.lxc", "ansible_host": name,
-                    **python}}, _bindings(load))
+        try:
+            times = tasks.play_on(load, tasks.own(), 1 + 5 * rounds, {
+                "local": {"ansible_connection": "local", **python}, "by local": inside,
+                "ssh": ssh, "by ssh": {**inside, "ansible_lxc_host": tasks.host_name(2)}})
+        finally:
+            subprocess.run(["ssh", "-O", "exit", *_ssh_arguments(load), "bench.invalid"],
+                           check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        common = {"inventory_hostname": name, "ansible_host": name, "hostvars": {}}
+        own = _cost(load, tasks.own(), 10 * rounds, {
+            "local": {**common, "ansible_connection": "ansible.builtin.local"},
+            "lxc": {**common, "ansible_connection": "fleet.lxc.lxc"}})
+        theirs = _cost(load, tasks.installed(), 10 * rounds, {
+            "local": {**common, "ansible_connection": "ansible.builtin.local"},
+            "lxc": {**common, "ansible_connection": "community.general.lxc"}},
+            _bindings(load))
     finally:
         for one in (containers, peer):
             one.stop([name])
             one.remove([name])
-    mine = own[_OURS]
-    # Each over the host's own connection in the same run: what the plugin adds.
-    return [Row("connection", mine, own[_HOST], "the host's own connection", "ms"),
-            Row("connection-community-lxc", mine - own[_HOST], theirs[_PEER] - theirs[_HOST],
-                "community.general.lxc, what both add", "ms")]
+    return [Row("connection", times["by local"], times["local"], "the host's own connection", "ms"),
+            Row("connection-ssh", times["by ssh"], times["ssh"], "the host's own connection", "ms"),
+            Row("connection-community-lxc", own["lxc"] - own["local"],
+                theirs["lxc"] - theirs["local"], "community.general.lxc, what both add", "ms")]
+
+
+def _cost(load: workload.Workload, ansible: pathlib.Path, repeat: int, hosts: dict[str, t.Any],
+          environment: dict[str, str] | None = None) -> dict[str, float]:
+    """The median milliseconds of one command over a new connection of each host."""
+    done = subprocess.run(
+        [str(ansible / "python"), str(pathlib.Path(__file__).parent / "exec_cost.py")],
+        input=json.dumps({"repeat": 1 + repeat, "hosts": hosts}), check=False, text=True,
+        capture_output=True, env={**os.environ, **(environment or {}),
+                                  "ANSIBLE_HOME": str(load.folder / "home"),
+                                  "ANSIBLE_COLLECTIONS_PATH": str(workload.TREE)})
+    if done.returncode:
+        raise BenchError("exec_cost.py ended with %d:\n%s" % (done.returncode,
+                                                                done.stderr[-2000:]))
+    return {name: statistics.median(times) for name, times in json.loads(done.stdout).items()}
+
+
+def _ssh(load: workload.Workload) -> dict[str, str]:
+    """Variables of this machine as a host that is reached by SSH: by one connection for all tasks,
+    as Ansible does it, whose server is at the other end of a pipe."""
+    folder = load.folder / "ssh"
+    folder.mkdir(mode=0o700)
+    for name in ("host", "user"):
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)])
+    (folder / "sshd_config").write_text(_SSHD % {"folder": folder})
+    return {"ansible_connection": "ssh", "ansible_host": "bench.invalid", "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(folder / "user"),
+            "ansible_ssh_args": " ".join(map(_quoted, _ssh_arguments(load)))}
+
+
+def _quoted(word: str) -> str:
+    return "'%s'" % word if " " in word else word
+
+
+def _ssh_arguments(load: workload.Workload) -> list[str]:
+    folder = load.folder / "ssh"
+    return ["-o", "ControlMaster=auto", "-o", "ControlPersist=60s",
+            "-o", "ControlPath=%s/control" % folder, "-o", "StrictHostKeyChecking=no",
+            "-o", "UserKnownHostsFile=%s/known_hosts" % folder,
+            "-o", "ProxyCommand=/usr/sbin/sshd -i -f %s/sshd_config" % folder]
 
 
 def _rootfs(load: workload.Workload) -> pathlib.Path:
@@ -64,7 +121,7 @@ def _rootfs(load: workload.Workload) -> pathlib.Path:
     return path
 
 
-def _bindings(load: workload.Workload) -> dict[str, t.Any]:
+def _bindings(load: workload.Workload) -> dict[str, str]:
     """Debian's python3-lxc for a virtual environment that sees no others of Debian's packages."""
     folder = load.folder / "bindings"
     folder.mkdir()

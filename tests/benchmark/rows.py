@@ -29,7 +29,7 @@ TARGETS = {"start": 0.5, "start-veth": 0.7, "start-parallel": 1.0, "monitor-pss"
            "attach-nsenter-command": 1.5, "takeover-lost": 0.1,
            "debootstrap-fresh": 0.6, "debootstrap-cached": 0.1, "clone": 0.1,
            "clone-lxc-copy": 0.1,
-           "connection": 1.2, "connection-community-lxc": 0.5}
+           "connection": 1.2, "connection-ssh": 1.2, "connection-community-lxc": 0.5}
 _STARTS: dict[str, t.Callable[[workload.Workload], Contender]] = {
     "start": Lxc,
     "start-parallel": lambda load: Lxc(load, at_a_time=4),

@@ -13,7 +13,8 @@ import time
 import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / ".cache" / "tree"))
+TREE = ROOT / ".cache" / "tree"  # of collections, with this one
+sys.path.insert(0, str(TREE))
 
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import (  # noqa: E402
     Netlink,
