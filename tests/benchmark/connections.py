@@ -81,8 +81,7 @@ def _cost(load: workload.Workload, ansible: pathlib.Path, repeat: int, hosts: di
                                   "ANSIBLE_HOME": str(load.folder / "home"),
                                   "ANSIBLE_COLLECTIONS_PATH": str(workload.TREE)})
     if done.returncode:
-        raise BenchError("exec_cost.py ended with %d:\n%s" % (done.returncode,
-                                                                done.stderr[-2000:]))
+        raise BenchError("exec_cost.py ended with %d:\n%s" % (done.returncode, done.stderr[-2000:]))
     return {name: statistics.median(times) for name, times in json.loads(done.stdout).items()}
 
 
