@@ -241,7 +241,7 @@ options:
   clone:
     description:
       - Make it like another root file system, or like that of a container.
-      - It has everything of the other, its machine id and its host keys too.
+      - It has everything of the other, but for what O(clone.new_identity) says.
       - When the task runs again the tree is left as it is.
     type: dict
     suboptions:
@@ -256,11 +256,13 @@ options:
           - V(overlay) shows the other's files and writes to a layer of its own (overlayfs), which
             takes no time and no room at any size. C(PATH) then has the folders C(upper) and
             C(work); the whole tree is seen in the container only. The other can't be removed as
-            long as the clone is there. Where containers run on the other, they have to be
-            stopped; what the tree is at that time becomes a layer beside it, and the containers
-            write to a layer of their own from then on, like the clone. A tree that no container
-            runs on, a template, stays as it is; it must not be changed while it has clones, and
-            no container starts on it.
+            long as the clone is there.
+          - Where containers run on the other, they have to be stopped; what the tree is at that
+            time becomes a layer beside it, and the containers write to a layer of their own from
+            then on, like the clone. A frozen container will do where the other has layers
+            already, as a clone by V(overlay) has; then what it has written itself is copied.
+          - A tree that no container runs on, a template, stays as it is; it must not be changed
+            while it has clones, and no container starts on it.
           - V(copy) copies everything; where the file system can (xfs, btrfs), files share their
             blocks. V(reflink) does so or fails. Containers on the other have to be stopped or
             frozen.
@@ -268,6 +270,15 @@ options:
         type: str
         choices: [overlay, reflink, copy]
         default: overlay
+      new_identity:
+        description:
+          - Make the clone a machine of its own. V(/etc/machine-id) is empty, for the first boot to
+            fill; V(/etc/hostname), dbus' machine id, systemd's random seed and its credential
+            secret are removed; and in place of each SSH host key there is another one of the same
+            type, made by the host's ssh-keygen.
+          - With V(false) it has all of these of the other, as a snapshot should.
+        type: bool
+        default: true
   image:
     description:
       - Unpack an OCI image, or one of Docker's. skopeo fetches it, umoci unpacks it.

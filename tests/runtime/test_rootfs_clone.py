@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
+import signal
 import stat
+import subprocess
 import typing as t
 
 import container_sandbox
@@ -49,11 +52,11 @@ def state_of(name: str) -> str:
 
 
 def clone(sandbox: Sandbox, name: str, src: pathlib.Path | None = None,
-          method: str = "overlay") -> pathlib.Path:
+          method: str = "overlay", **options: t.Any) -> pathlib.Path:
     """What the module does; proof that a second time does nothing."""
     path = sandbox.folder / name
     spec = make_spec({"path": str(path), "clone": {"src": str(src or sandbox.rootfs),
-                                                   "method": method}})
+                                                   "method": method, **options}})
     apply(spec.path, plan_present(spec, observe.observe(spec, False, state_of)))
     assert plan_present(spec, observe.observe(spec, False, state_of)) == []
     return path
@@ -144,12 +147,84 @@ def test_a_running_container_is_not_cloned_and_a_frozen_one_only_copied(sandbox:
         error = refused(clone, sandbox, "clone", None, method)
         assert "is RUNNING" in error.detail and name in error.detail
     freezer.freeze([name])
-    assert "is FROZEN" in refused(clone, sandbox, "clone", None, "overlay").detail
+    assert "is a single one" in refused(clone, sandbox, "clone", None, "overlay").detail
     path = clone(sandbox, "clone", method="copy")
     lifecycle.stop([name], kill=True)
     assert (path / "data").read_text() == "now\n"
     assert sandbox.run("copy", "cat /data; echo more >> /data", rootfs=str(path)) == "now\n"
     assert (sandbox.rootfs / "data").read_text() == "now\n"
+
+
+def test_a_frozen_container_on_layers_goes_on_apart_from_its_clone(sandbox: Sandbox) -> None:
+    base = sandbox.rootfs
+    (base / "etc/gone").write_text("x")
+    (base / "etc/dir").mkdir()
+    (base / "etc/dir/x").write_text("x")
+    layered = clone(sandbox, "layered")
+    name = sandbox.define(
+        "busy", "trap 'echo later > /data' USR1; rm /etc/gone; rm -r /etc/dir; "
+        "mkdir /etc/dir; echo now > /data; while :; do busybox sleep 0.02; done",
+        rootfs=str(layered))
+    pid = sandbox.start(name)["pid"]
+    container_sandbox.wait_until(lambda: (layered / "upper/data").exists()
+                                 and (layered / "upper/data").read_text())
+    freezer.freeze([name])
+    path = clone(sandbox, "clone", layered)
+    assert (read_manifest(str(path)) or {})["overlay"]["lower"] == [str(base)]
+    freezer.thaw([name])
+    os.kill(pid, signal.SIGUSR1)
+    container_sandbox.wait_until(lambda: (layered / "upper/data").read_text() == "later\n")
+    said = sandbox.run("seen", "cat /data; ls -1 /etc /etc/dir; echo mine > /data",
+                       rootfs=str(path))
+    assert said.split() == ["now", "/etc:", "dir", "/etc/dir:"]
+    lifecycle.stop([name], kill=True)
+    assert (layered / "upper/data").read_text() == "later\n"
+
+
+def identity(sandbox: Sandbox, name: str, rootfs: pathlib.Path) -> list[str]:
+    return sandbox.run(name, "cat /etc/machine-id /etc/ssh/*.pub; busybox stat -c '%a %u:%g' "
+                       "/etc/ssh/*_key; ls -1 /etc /etc/ssh", rootfs=str(rootfs)).splitlines()
+
+
+@pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="needs ssh-keygen")
+@pytest.mark.parametrize("method", ["overlay", "copy"])
+def test_a_clone_is_another_machine_unless_it_shall_be_the_same(sandbox: Sandbox, method: str
+                                                                ) -> None:
+    etc = sandbox.rootfs / "etc"
+    (etc / "machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    (etc / "hostname").write_text("origin\n")
+    (etc / "ssh").mkdir()
+    key = etc / "ssh/ssh_host_ed25519_key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    os.chmod(key, 0o640)
+    os.chown(key, 0, 42)
+    public = pathlib.Path(str(key) + ".pub").read_text().split()[1]
+    origin = clone(sandbox, "origin", new_identity=False)  # so that there is more than one layer
+    same = identity(sandbox, "same", origin)
+    assert same[0].startswith("0123") and public in same[1] and "hostname" in same
+    both = [clone(sandbox, name, origin, method) for name in ("one", "two")]
+    keys = {public}
+    for name, path in zip("ab", both):
+        public_key, rights, *files = identity(sandbox, name, path)
+        assert (rights, files) == ("640 0:42", [
+            "/etc:", "machine-id", "ssh", "", "/etc/ssh:", "ssh_host_ed25519_key",
+            "ssh_host_ed25519_key.pub"])
+        keys.add(public_key.split()[1])
+        assert observe.host_keys(str(path), read_manifest(str(path))) == {
+            "ed25519": " ".join(public_key.split()[:2])}
+    assert len(keys) == 3
+    assert (etc / "hostname").exists() and public in pathlib.Path(str(key) + ".pub").read_text()
+
+
+def test_keys_that_the_host_can_not_make_are_refused_first(sandbox: Sandbox,
+                                                           monkeypatch: pytest.MonkeyPatch
+                                                           ) -> None:
+    (sandbox.rootfs / "etc/ssh").mkdir()
+    (sandbox.rootfs / "etc/ssh/ssh_host_rsa_key").touch()
+    monkeypatch.setattr("%s.find_keygen" % observe.clone.__name__, lambda: None)
+    assert "no ssh-keygen" in refused(clone, sandbox, "one").detail
+    assert sorted(os.listdir(sandbox.folder)) == ["rootfs", "rootfs.fleet-lxc.json"]
+    clone(sandbox, "one", new_identity=False)
 
 
 def test_a_copy_of_layers_is_what_they_show(sandbox: Sandbox) -> None:

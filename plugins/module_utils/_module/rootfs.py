@@ -79,6 +79,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "src": {"type": "str"},
         "container": {"type": "str"},
         "method": {"type": "str", "choices": list(METHODS), "default": "overlay"},
+        "new_identity": {"type": "bool", "default": True},
     }, "mutually_exclusive": [("src", "container")], "required_one_of": [("src", "container")]},
     "archive": {"type": "dict", "options": {
         "src": {"type": "str", "required": True},

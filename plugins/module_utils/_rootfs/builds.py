@@ -13,6 +13,7 @@ import time
 from .._kernel.errors import LxcError
 from . import cache, programs
 from .debootstrap import Recipe
+from .identity import forget
 from .manifest import VERSION, Manifest
 from .operations import Operation, Workplace
 from .site import Site
@@ -20,7 +21,6 @@ from .tree_copy import Copy
 
 _KEYGEN_SECONDS = 120
 _ROOM_LEFT = 16 << 20  # bytes that stay free on the file system
-_HOST_KEYS = tuple("/etc/ssh/ssh_host_%s_key" % kind for kind in ("rsa", "ecdsa", "ed25519", "dsa"))
 
 
 def check_room(doing: str, subject: str, folder: str, needed: int) -> None:
@@ -49,19 +49,11 @@ def bootstrap(recipe: Recipe, program: str, timeout: float, site: Site, log: pro
 
 
 def _make_impersonal(site: Site) -> None:
-    """What a host or its first boot makes its own: names, ids, keys."""
-    for path in ("/etc/hostname", "/var/lib/dbus/machine-id"):
-        if site.look(path).kind == "file":
-            site.unlink(path)
-    if site.look("/etc/machine-id").kind == "file":
-        site.write("/etc/machine-id", b"", 0o444, 0, 0)  # machine-id(5): the first boot fills it
+    """What a host or its first boot makes its own, and the rights of the host's resolv.conf."""
+    forget(site)
     resolver = site.look("/etc/resolv.conf")
     if resolver.kind == "file":  # the host's, with the host's mode
         site.write("/etc/resolv.conf", resolver.content, 0o644, 0, 0)
-    for path in _HOST_KEYS:
-        for name in (path, path + ".pub"):
-            if site.look(name).kind == "file":
-                site.unlink(name)
 
 
 @dataclasses.dataclass(frozen=True)

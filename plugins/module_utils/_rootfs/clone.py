@@ -16,9 +16,12 @@ import typing as t
 
 from .._kernel.errors import LxcError
 from .._kernel.mounts import read_mountinfo
+from .identity import check_keygen, key_types
+from .keys import find_keygen
 from .manifest import Manifest, read_manifest
 from .places import clones, users
 from .remove import bytes_on_disk
+from .site import Site
 
 METHODS = ("overlay", "reflink", "copy")
 _DOING = "clone"
@@ -30,6 +33,7 @@ class CloneSpec(t.NamedTuple):
 
     src: str
     method: str = "overlay"
+    new_identity: bool = True
 
 
 @dataclasses.dataclass
@@ -41,6 +45,8 @@ class Origin:
     manifest: Manifest | None = None
     layers: list[str] = dataclasses.field(default_factory=list)  # top first; [] for a plain tree
     written: bool = True  # whether the top layer has anything
+    has_keys: bool = False  # of an SSH server
+    keygen: str | None = None  # the host's ssh-keygen
     sealed: bool = False  # whether clones show it already, so that no container starts on it
     states: dict[str, str] = dataclasses.field(default_factory=dict)  # of its containers
     mounted: list[str] = dataclasses.field(default_factory=list)
@@ -70,10 +76,15 @@ def observe_origin(spec: CloneSpec, state_of: t.Callable[[str], str]) -> Origin:
     found.layers = layers_of(spec.src, found.manifest)
     if found.layers:
         found.written = bool(os.listdir(found.layers[0]))
+    if spec.new_identity:
+        found.has_keys = any(_has_keys(tree) for tree in found.layers or [spec.src])
+        found.keygen = find_keygen()
     found.sealed = bool(live_clones(spec.src, found.manifest))
     found.states = {name: state_of(name) for name in users(spec.src)}
     found.mounted = [m["target"] for m in read_mountinfo()
                      if m["target"] == spec.src or m["target"].startswith(spec.src + "/")]
+    if spec.method == "overlay" and running_on(found):
+        found.bytes = bytes_on_disk(found.layers[0]) if found.layers else 0
     if spec.method == "copy":  # blocks that are shared need no room
         found.bytes = sum(bytes_on_disk(tree) for tree in found.layers or [spec.src])
     return found
@@ -94,14 +105,17 @@ def check_origin(path: str, spec: CloneSpec, origin: Origin) -> None:
     if origin.mounted:
         raise LxcError(_DOING, spec.src, detail="something is mounted on %s" % origin.mounted[0],
                        hint="Unmount it first.")
-    good = ("STOPPED",) if spec.method == "overlay" else ("STOPPED", "FROZEN")
     for name, state in sorted(origin.states.items()):
-        if state not in good:
+        if state not in ("STOPPED", "FROZEN"):
             raise LxcError(_DOING, spec.src, detail="container %s is %s" % (name, state),
-                           hint="Stop it first" + (
-                               ", or freeze it and use 'method: copy': what it writes while it "
-                               "runs would get into the clone." if spec.method == "overlay" else
-                               ", or freeze it, with lxc_state."))
+                           hint="Stop it first, or freeze it, with lxc_state.")
+        if state == "FROZEN" and spec.method == "overlay" and not origin.layers:
+            raise LxcError(_DOING, spec.src, detail="container %s is FROZEN, and its tree is a "
+                           "single one" % name,
+                           hint="Stop it, or use 'method: copy': it has the tree mounted, which "
+                                "so can't become a layer.")
+    if origin.has_keys:
+        check_keygen(spec.src, origin.keygen)
     if spec.method != "overlay":
         return
     if len(origin.layers) >= MOST_LAYERS:
@@ -113,9 +127,23 @@ def check_origin(path: str, spec: CloneSpec, origin: Origin) -> None:
                        hint="Use 'method: copy', which leaves it as it is.")
 
 
+def running_on(origin: Origin) -> bool:
+    """Whether a container has it mounted; it is frozen then."""
+    return any(state != "STOPPED" for state in origin.states.values())
+
+
 def needs_split(origin: Origin) -> bool:
-    """Whether somebody may go on writing to what becomes a layer."""
-    return bool(origin.states) and origin.written and not origin.sealed
+    """Whether somebody may go on writing to what becomes a layer.
+
+    Who has it mounted writes to the same folder whatever name that gets: its top layer is copied
+    instead (StackLayer).
+    """
+    return bool(origin.states) and origin.written and not origin.sealed and not running_on(origin)
+
+
+def _has_keys(tree: str) -> bool:
+    with Site(tree) as site:
+        return bool(key_types(site))
 
 
 def inherited(manifest: Manifest | None) -> Manifest:

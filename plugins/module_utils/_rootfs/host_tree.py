@@ -12,6 +12,7 @@ import typing as t
 from .._kernel.errors import LxcError
 from .accounts import Account, group, passwd, shadow
 from .closure import closure
+from .keys import find_keygen
 from .spec import DEFAULT_SHARED
 
 if t.TYPE_CHECKING:
@@ -259,11 +260,3 @@ def observe_host(spec: HostSpec) -> HostFacts:
     return HostFacts(links, folders, kinds, copies, localtime,
                      os.access("/usr/sbin/sshd", os.X_OK),
                      find_keygen() is not None, tuple(needed))
-
-
-def find_keygen() -> str | None:
-    """Where the host's ssh-keygen is; a task's PATH is not asked."""
-    for folder in ("/usr/bin", "/bin", "/usr/local/bin"):
-        if os.access(folder + "/ssh-keygen", os.X_OK):
-            return folder + "/ssh-keygen"
-    return None

@@ -15,11 +15,13 @@ from .._kernel import mounts, syscalls
 from .._kernel.errors import LxcError
 from .builds import check_room
 from .clone import layers_of, live_clones
+from .identity import has_identity, renew
 from .manifest import Manifest, read_manifest, write_manifest
 from .operations import Operation, Workplace
 from .places import clones, layer_path, log_path, owner_of
 from .programs import Log
 from .remove import remove_tree
+from .site import Site
 from .tree_copy import Copy, copy_attributes
 
 _PATIENCE = 30  # seconds to wait for another task that clones the same tree: that takes a moment
@@ -96,15 +98,25 @@ class Split(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class StackLayer(Operation):
-    """Fill the new tree with an empty layer over its origin's."""
+    """Fill the new tree with a layer over its origin's, an empty one.
+
+    :param copy_top: begin with a copy of the origin's top layer, over the others. Whoever runs on
+        the origin goes on writing there.
+    """
 
     origin: str
+    copy_top: bool = False
+    room: int = 0
 
     def describe(self) -> str:
+        if self.copy_top:
+            return "copy the top layer of %s, over the others" % self.origin
         return "put a layer over %s" % self.origin
 
     def execute(self, place: Workplace) -> None:
         lower = self._lower()
+        if self.copy_top:
+            check_room("copy", self.origin, place.tree.path, self.room)
         owners = sorted({self.origin, *map(owner_of, lower)})
         for owner in owners:  # until the clone is there, nobody removes what it shows
             place.held.enter_context(_locked(owner))
@@ -119,15 +131,26 @@ class StackLayer(Operation):
                 write_manifest(owner, {**manifest, "clones": sorted([*known, self.path])})
         try:
             _new_layer(place.tree.path, lower[0])
+            if self.copy_top:
+                self._copy_top(place)
         except OSError as error:
             raise LxcError.from_os("put a layer over", self.origin, error) from error
         place.found["overlay"] = _overlay(self.path, lower)
 
     def _lower(self) -> list[str]:
         layers = layers_of(self.origin, read_manifest(self.origin))
-        if layers and not os.listdir(layers[0]):
+        if layers and (self.copy_top or not os.listdir(layers[0])):
             return layers[1:]
         return layers or [self.origin]
+
+    def _copy_top(self, place: Workplace) -> None:
+        top = layers_of(self.origin, read_manifest(self.origin))[0]
+        source, target = os.open(top, _FOLDER), os.open(place.tree.path + "/upper", _FOLDER)
+        try:
+            Copy(top, None, place.log.say, layer=True).into(source, target)
+        finally:
+            os.close(source)
+            os.close(target)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,45 +170,92 @@ class CopyLayers(Operation):
     def execute(self, place: Workplace) -> None:
         check_room("copy", self.layers[0], place.tree.path, self.room)
         place.log.say(self.describe())
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if not pid:
-            status = 1
-            try:
-                os.close(reading)
-                problem = self._child(place)
-                os.write(writing, json.dumps(problem.to_dict() if problem else {}).encode())
-                status = 0
-            finally:
-                os._exit(status)
-        os.close(writing)
-        with open(reading, "rb") as pipe:
-            answer = pipe.read()
-        _pid, status = os.waitpid(pid, 0)
-        if status or not answer:
-            raise LxcError("copy", self.layers[0],
-                           detail="the copying process ended with status %d" % status)
-        problem = json.loads(answer)
-        if problem:
-            raise LxcError.from_dict(problem)
+        _in_child("copy", os.path.dirname(self.layers[0]), lambda: self._copy(place))
 
-    def _child(self, place: Workplace) -> LxcError | None:
-        """In a mount namespace of its own, where the overlay ends with the process."""
+    def _copy(self, place: Workplace) -> None:
+        Copy(os.path.dirname(self.layers[0]), self.reflink, place.log.say).into(
+            _mount_overlay(self.layers), place.tree.fd)
+
+
+@dataclasses.dataclass(frozen=True)
+class NewIdentity(Operation):
+    """What one machine has to itself, the new tree gets anew."""
+
+    def describe(self) -> str:
+        return "give it a machine id and host keys of its own, where it has any"
+
+    def execute(self, place: Workplace) -> None:
+        name = os.path.basename(self.path)
+        overlay = place.found.get("overlay")
+        if not overlay:
+            renew(place.tree, name)
+            return
+        top = place.tree.path
+        layers = [top + "/upper", *overlay["lower"]]
+        if not any(map(_has_identity, layers)):
+            return  # so that it stays without anything of its own
+        _in_child("change", self.path, lambda: renew(Site(self.path, _mount_overlay(
+            layers, top + "/work")), name))
+
+
+def _has_identity(layer: str) -> bool:
+    with Site(layer) as site:
+        return has_identity(site)
+
+
+def _mount_overlay(layers: t.Sequence[str], work: str = "") -> int:
+    """What layers show together, as an open folder of a mount that has no place.
+
+    :param work: the folder that overlayfs works with; "" for a read-only mount
+    """
+    opened = ["/proc/self/fd/%d" % os.open(layer, _FOLDER) for layer in layers]
+    options = ["userxattr"]
+    if work:
+        options += ["upperdir=" + opened.pop(0), "workdir=" + work]
+    else:
+        options.append("ro")
+    tree = mounts.new("overlay", [*options, "lowerdir=" + ":".join(opened)])
+    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree)
+
+
+def _in_child(doing: str, subject: str, work: t.Callable[[], None]) -> None:
+    """Run it in a process with a mount namespace of its own: what it mounts ends with that.
+
+    :raises LxcError: what ``work`` raised
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        status = 1
         try:
-            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-            syscalls.unshare(syscalls.CLONE_NEWNS)
-            syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
-            opened = [os.open(layer, _FOLDER) for layer in self.layers]
-            tree = mounts.new("overlay", ["ro", "userxattr", "lowerdir=" + ":".join(
-                "/proc/self/fd/%d" % fd for fd in opened)])
-            source = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree)
-            Copy(os.path.dirname(self.layers[0]), self.reflink, place.log.say).into(
-                source, place.tree.fd)
-        except LxcError as error:
-            return error
-        except OSError as error:
-            return LxcError.from_os("copy the layers of", os.path.dirname(self.layers[0]), error)
-        return None
+            os.close(reading)
+            problem = _in_mount_namespace(doing, subject, work)
+            os.write(writing, json.dumps(problem.to_dict() if problem else {}).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        answer = pipe.read()
+    _pid, status = os.waitpid(pid, 0)
+    if status or not answer:
+        raise LxcError(doing, subject, detail="the process for it ended with status %d" % status)
+    problem = json.loads(answer)
+    if problem:
+        raise LxcError.from_dict(problem)
+
+
+def _in_mount_namespace(doing: str, subject: str, work: t.Callable[[], None]) -> LxcError | None:
+    try:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
+        work()
+    except LxcError as error:
+        return error
+    except OSError as error:
+        return LxcError.from_os(doing, subject, error)
+    return None
 
 
 @contextlib.contextmanager

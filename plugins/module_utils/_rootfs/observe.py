@@ -4,6 +4,7 @@
 """What is at a root file system's path, and around it."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import stat
@@ -13,6 +14,7 @@ from .._kernel.errors import LxcError
 from .._kernel.mounts import read_mountinfo
 from . import cache, clone, debootstrap, image
 from .host_tree import Tree, host_tree, observe_host
+from .identity import KEY_TYPES, key_path
 from .manifest import Manifest, read_manifest
 from .places import building_path, clones, leaving_path, log_path, users
 from .site import Found, Site
@@ -134,12 +136,13 @@ def facts(path: str, manifest: Manifest | None) -> dict[str, t.Any]:
 def host_keys(path: str, manifest: Manifest | None) -> dict[str, str]:
     """The public host keys by type, as lines of the form "ssh-ed25519 AAAA..."."""
     keys: dict[str, str] = {}
-    names = [f for f in (manifest or {}).get("files", []) if f.endswith("_key.pub")]
-    if not names or _kind(path) != "folder":
+    if manifest is None or _kind(path) != "folder":
         return keys
-    with Site(path) as site:
-        for name in names:
-            words = site.look(name).content.decode("ascii", "replace").split()
+    # Of layers the top one has them: a clone's are its own (identity).
+    top = (clone.layers_of(path, manifest) or [path])[0]
+    with Site(top) as site, contextlib.suppress(LxcError):  # a container may have made /etc a link
+        for kind in KEY_TYPES:
+            words = site.look(key_path(kind) + ".pub").content.decode("ascii", "replace").split()
             if len(words) >= 2:
-                keys[name.rsplit("_", 2)[1]] = " ".join(words[:2])
+                keys[kind] = " ".join(words[:2])
     return keys

@@ -10,9 +10,9 @@ import typing as t
 from .._kernel.errors import LxcError
 from .builds import CopyTree, plan_bootstrap
 from .cache import entry_path
-from .clone import check_origin, inherited, needs_split
+from .clone import check_origin, inherited, needs_split, running_on
 from .image_builds import FillImage, Inherit
-from .layers import CopyLayers, Split, StackLayer
+from .layers import CopyLayers, NewIdentity, Split, StackLayer
 from .manifest import VERSION, Manifest
 from .operations import (
     FinishBuild,
@@ -106,12 +106,14 @@ def _plan_image(path: str, spec: ImageSpec, image: Image
 def _plan_clone(path: str, spec: CloneSpec, origin: Origin
                 ) -> tuple[list[Operation], list[Operation]]:
     check_origin(path, spec, origin)
+    own: list[Operation] = [NewIdentity(path)] if spec.new_identity else []
     if spec.method == "overlay":
-        return [Split(spec.src)] if needs_split(origin) else [], [StackLayer(path, spec.src)]
+        shown = StackLayer(path, spec.src, running_on(origin) and origin.written, origin.bytes)
+        return [Split(spec.src)] if needs_split(origin) else [], [shown, *own]
     reflink = True if spec.method == "reflink" else None
     if origin.layers:
-        return [], [CopyLayers(path, tuple(origin.layers), reflink, origin.bytes)]
-    return [], [CopyTree(path, spec.src, reflink, origin.bytes)]
+        return [], [CopyLayers(path, tuple(origin.layers), reflink, origin.bytes), *own]
+    return [], [CopyTree(path, spec.src, reflink, origin.bytes), *own]
 
 
 def plan_absent(spec: RootfsSpec, state: RootfsState) -> list[Operation]:
@@ -228,7 +230,7 @@ def _check_image(path: str, spec: ImageSpec, manifest: Manifest) -> None:
 
 def _check_clone(path: str, spec: CloneSpec, manifest: Manifest) -> None:
     made_of = manifest.get("source", {})
-    if (made_of.get("path"), made_of.get("method")) != tuple(spec):
+    if (made_of.get("path"), made_of.get("method")) != (spec.src, spec.method):
         raise LxcError("make root file system", path,
                        detail="it is a clone of %s by '%s'" % (made_of.get("path"),
                                                                made_of.get("method")),

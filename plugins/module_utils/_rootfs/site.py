@@ -36,10 +36,16 @@ NOTHING = Found()
 
 
 class Site:
-    """An open tree. A context manager."""
+    """An open tree. A context manager.
 
-    def __init__(self, path: str) -> None:
+    :param fd: the tree, where it has no path that it could be opened by; closed at the end
+    """
+
+    def __init__(self, path: str, fd: int = -1) -> None:
         self.path = path
+        self.fd = fd
+        if fd >= 0:
+            return
         try:
             self.fd = os.open(path, _FOLDER)
         except OSError as error:

@@ -89,7 +89,8 @@ def make_spec(options: dict[str, t.Any]) -> RootfsSpec:
                       None if packages is None else make_debootstrap(packages),
                       None if clone is None else CloneSpec(
                           check_path(clone["src"], "clone.src"),
-                          clone.get("method") or CloneSpec("").method),
+                          clone.get("method") or CloneSpec("").method,
+                          clone.get("new_identity", True)),
                       None if image is None else make_image(image))
 
 

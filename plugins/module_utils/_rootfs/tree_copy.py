@@ -25,20 +25,23 @@ _NO_REFLINK = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.
 _NO_RANGE = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM)
 # Of an overlay's own layers; in a copy of what was mounted they would mean something again.
 _NOT_COPIED = ("trusted.overlay.", "user.overlay.")
+# In a copy of a layer itself they have to, but for what tells one inode from another.
+_NOT_OF_A_LAYER = ("trusted.overlay.", "user.overlay.origin", "user.overlay.upper")
 
 
 class Copy:
     """One copy. ``reflink``: True demands shared blocks, None takes them where they are to be had,
-    False copies the bytes."""
+    False copies the bytes. ``layer``: it is one of an overlay, and shall be."""
 
     def __init__(self, source: str, reflink: bool | None = None,
-                 say: t.Callable[[str], None] | None = None) -> None:
+                 say: t.Callable[[str], None] | None = None, layer: bool = False) -> None:
         self.source = source
         self.bytes = self.files = 0
         self.shares_blocks = False
         self._demanded = reflink is True
         self._reflink = reflink is not False
         self._range = True
+        self._not_copied = _NOT_OF_A_LAYER if layer else _NOT_COPIED
         self._say = say
         self._links: dict[tuple[int, int], str] = {}
         self._devices: set[int] = set()
@@ -177,18 +180,20 @@ class Copy:
             done = os.pwrite(new, block, offset)
             offset, count = offset + done, count - done
 
-    @staticmethod
-    def _finish(status: os.stat_result, old: int, new: int) -> None:
+    def _finish(self, status: os.stat_result, old: int, new: int) -> None:
         """The rest of what a file or folder is; times last."""
         if status.st_uid or status.st_gid:
             os.fchown(new, status.st_uid, status.st_gid)
         os.fchmod(new, stat.S_IMODE(status.st_mode))  # after fchown, which clears set-user-ID
-        copy_attributes(old, new)
+        copy_attributes(old, new, self._not_copied)
         os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def copy_attributes(old: int, new: int) -> None:
-    """Extended attributes of an open file; where the old file system has none, that is all."""
+def copy_attributes(old: int, new: int, but: tuple[str, ...] = _NOT_COPIED) -> None:
+    """Extended attributes of an open file; where the old file system has none, that is all.
+
+    :param but: how the names begin of those that are left out
+    """
     try:
         names = os.listxattr(old)
     except OSError as error:
@@ -196,7 +201,7 @@ def copy_attributes(old: int, new: int) -> None:
             raise
         return
     for name in names:
-        if not name.startswith(_NOT_COPIED):
+        if not name.startswith(but):
             os.setxattr(new, name, os.getxattr(old, name))
 
 
