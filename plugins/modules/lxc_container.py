@@ -444,7 +444,8 @@ options:
   namespace_keep: &namespace_keep
     description:
       - Namespaces that stay the host's, any of V(net), V(ipc), V(uts), V(cgroup) and V(pid), even
-        where the other options would make new ones. V(pid) is for a privileged container only.
+        where the other options would make new ones. With V(pid) it sees the host's processes, as
+        whoever it is on the host, and has no init of its own.
     type: list
     elements: str
   namespace_clone: &namespace_clone
@@ -455,8 +456,12 @@ options:
     elements: str
   namespace_share: &namespace_share
     description:
-      - "Namespaces that are those of something else: V(net), V(ipc), V(uts) or V(pid), each with
-        the name of a running container, a process id, or the path of a namespace's file."
+      - "Namespaces that are those of something else: V(net), V(ipc), V(uts), V(pid), V(time) or
+        V(user), each with the name of a running container, a process id, or the path of a
+        namespace's file."
+      - With V(user) the other one's ids are used, in place of O(idmap), and nothing but their other
+        namespaces keeps the two apart. It can't be the host's.
+      - With V(pid) it ends when the other one does.
     type: dict
   hooks: &hooks
     description:

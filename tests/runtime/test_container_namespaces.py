@@ -4,11 +4,15 @@
 """Namespaces kept, cloned and shared; several ranges of ids; clocks, personality, keyrings."""
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
+import signal
 import time
 
 import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._container import exchange, store
+from ansible_collections.fleet.lxc.plugins.module_utils._container.entry import Command
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import mounts
 from container_sandbox import Sandbox, console, sandbox, wait_until
 
@@ -32,11 +36,28 @@ def test_kept_and_cloned(box: Sandbox, privileged: bool) -> None:
     assert int(flags, 16) & 1  # lo is up
 
 
-def test_the_hosts_processes(box: Sandbox) -> None:
-    name = box.define("pid", "echo $$; exec busybox sleep 1000", namespace_keep=["pid"],
-                      privileged=True)
+@pytest.mark.parametrize("privileged", [False, True])
+def test_the_hosts_processes(box: Sandbox, privileged: bool) -> None:
+    """Seen as from the host, with the host's root protected from that of the container."""
+    name = box.define("pid", "echo $$ $(busybox stat -c %%u /proc/1 /proc/$$) $(cat /proc/%d/comm);"
+                      "echo x > /proc/%d/oom_score_adj; kill -9 %d; cat /proc/keys | wc -l; "
+                      "exec busybox sleep 1000" % ((os.getpid(),) * 3), namespace_keep=["pid"],
+                      privileged=privileged)
+    if privileged:  # whose root is the host's
+        stored = store.need_definition(name)
+        store.write_definition(name, {**stored, "command": ["/bin/sh", "-c",
+                                                            "echo $$; exec busybox sleep 1000"]})
     pid = box.start(name)["pid"]
-    wait_until(lambda: console(name).strip() == str(pid))
+    wait_until(lambda: len(console(name).splitlines()) == (1 if privileged else 4))
+    said = console(name).splitlines()
+    if privileged:
+        assert said == [str(pid)]
+        return
+    comm = pathlib.Path("/proc/self/comm").read_text().strip()
+    assert said[0].split() == [str(pid), "65534", "0", comm]
+    assert "ermission denied" in said[1] and "ermi" in said[2] and said[3] == "0"
+    mounted = mounts.read_mountinfo("/proc/%d/mountinfo" % pid)
+    assert [m["fstype"] for m in mounted if m["target"] == "/proc"] == ["proc"]
 
 
 @pytest.mark.parametrize("kind, how", [("net", "name"), ("ipc", "pid"), ("uts", "path")])
@@ -51,11 +72,81 @@ def test_shared_with_another_container(box: Sandbox, kind: str, how: str) -> Non
     assert namespace(third, kind) not in (namespace(first, kind), namespace("self", kind))
 
 
-def test_processes_of_another_container(box: Sandbox) -> None:
-    first = box.launch("first", privileged=True)
-    second = box.launch("second", privileged=True, namespace_share={"pid": box.names[0]})
+@pytest.mark.parametrize("privileged", [False, True])
+def test_processes_of_another_container(box: Sandbox, privileged: bool) -> None:
+    first = box.launch("first", privileged=privileged)
+    second = box.launch("second", "exec busybox sleep 1000", privileged=privileged,
+                        namespace_share={"pid": box.names[0]})
     assert namespace(second, "pid") == namespace(first, "pid")
-    assert os.readlink("/proc/%d/root/proc/1/exe" % second) == "/bin/busybox"
+    top = "/proc/%d/root/proc" % second
+    assert pathlib.Path(top + "/1/cmdline").read_bytes().startswith(b"/bin/busybox\0")
+    assert {p for p in os.listdir(top) if p.isdigit()} == {"1", "2"}
+    assert not pathlib.Path(top + "/keys").read_bytes()  # is masked
+    os.kill(first, signal.SIGKILL)  # whose end is that of all in its namespace
+    assert box.ended(box.names[1])["exit"] == {"signal": 9}
+
+
+def test_a_pod_has_one_set_of_users(box: Sandbox) -> None:
+    """And so one range of ids: files of one are the other's, too."""
+    pod = box.define("first", "busybox touch /tmp/of-first; exec busybox sleep 1000", uid=7)
+    (box.rootfs / "tmp/of-first").touch()
+    first = box.start(pod)["pid"]
+    whole = {kind: pod for kind in ("user", "net", "ipc", "uts", "pid")}
+    second = box.launch("second", "busybox stat -c %u / /tmp/of-first; busybox hostname; kill -9 1;"
+                        "busybox ifconfig lo; exec busybox sleep 1000", hostname="",
+                        networks=[{"type": "none"}], namespace_share=whole)
+    wait_until(lambda: "LOOPBACK" in console(box.names[1]))
+    for kind in (*whole, "mnt", "cgroup"):
+        assert (namespace(second, kind) == namespace(first, kind)) is (kind in whole)
+    assert (box.rootfs / "tmp/of-first").stat().st_uid == 0
+    for kind in ("uid_map", "gid_map"):
+        maps = {pathlib.Path("/proc/%d/%s" % (pid, kind)).read_text() for pid in (first, second)}
+        assert len(maps) == 1
+    assert console(box.names[1]).split()[:2] == ["0", "0"]
+    assert pod in console(box.names[1]).split()
+    stored = [store.need_definition(name)["idmap"] for name in box.names]
+    assert stored[0] != stored[1]  # its own are there for the day when it shares no more
+
+
+def test_shared_users_and_all_else_its_own(box: Sandbox) -> None:
+    first = box.launch("first")
+    name = box.define("second", "cat /proc/sys/net/ipv4/ip_default_ttl; echo $$; "
+                      "ls /sys/class/net; exec busybox sleep 1000",
+                      namespace_share={"user": str(first)}, sysctls={"net.ipv4.ip_default_ttl": 33})
+    second = box.start(name)["pid"]
+    wait_until(lambda: len(console(name).splitlines()) == 3)
+    assert console(name).splitlines() == ["33", "1", "lo"]
+    assert namespace(second, "user") == namespace(first, "user")
+    for kind in ("net", "ipc", "uts", "pid", "mnt", "cgroup"):
+        assert namespace(second, kind) != namespace(first, kind)
+    os.kill(second, signal.SIGKILL)
+    assert box.ended(name)["exit"] == {"signal": 9}  # the monitor was its parent
+    third = box.launch("third")
+    assert namespace(third, "user") not in (namespace(first, "user"), namespace("self", "user"))
+
+
+def test_a_program_in_a_container_that_shares_users(box: Sandbox) -> None:
+    box.launch("first")
+    box.launch("second", namespace_share={"user": box.names[0], "pid": box.names[0]})
+    command = Command(["/bin/sh", "-c", "busybox id -u; busybox stat -c %u /etc"])
+    done = exchange.run({box.names[1]: command})[box.names[1]]
+    assert isinstance(done, exchange.Result) and done.stdout.split() == [b"0", b"0"]
+
+
+def test_users_that_cant_be_shared(box: Sandbox) -> None:
+    box.launch("root", privileged=True)
+    error = box.refused("second", namespace_share={"user": box.names[0]})
+    assert error.errno == errno.EPERM and "privileged: true" in error.hint
+    error = box.refused("third", namespace_share={"user": "/run/users"})
+    assert "ids" in error.detail
+
+
+def test_shared_clocks(box: Sandbox) -> None:
+    first = box.launch("first", time_offset_boot="1000h")
+    said = box.run("second", "busybox cut -d. -f1 /proc/uptime",
+                   namespace_share={"time": box.names[0]})
+    assert int(said) >= 1000 * 3600
+    assert namespace(first, "time") != namespace("self", "time")
 
 
 def test_a_container_that_does_not_run_is_named(box: Sandbox) -> None:

@@ -15,7 +15,7 @@ import time
 
 from .._kernel import idmaps, processes
 from .._kernel.errors import LxcError
-from . import lifecycle, operation, store, users
+from . import lifecycle, namespaces, operation, store, users
 from .exchange import Loop, Result, read_available
 
 TYPE_CHECKING = False
@@ -112,7 +112,7 @@ class _Run:
         self._paths = ["%s/%s.%d" % (store.run_folder(name), file, os.getpid())
                        for file in _FILES]
         try:
-            self._make_files(stdin is not None, definition["idmap"], account)
+            self._make_files(stdin is not None, namespaces.ids(definition), account)
         except OSError as error:
             self.close()
             raise LxcError.from_os("make the streams of", name, error) from error

@@ -267,6 +267,8 @@ def _build(plan: dict[str, Any], root: int, link: _socket.socket, step: list[str
 
 def _mount_kernel(root: int, mount: dict[str, Any]) -> int:
     """:returns: a descriptor of the new mount's root"""
+    if mount.get("staged"):
+        return mounts.open_in_root(root, mount["target"], follow_symlinks=False)
     if mount["type"] == "bind":
         source = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)
         tree = mounts.bind(source, "", mount["options"])

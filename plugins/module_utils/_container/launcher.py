@@ -209,6 +209,8 @@ class _Launch:
         name, one.name = one.name, ""
         answer: dict[str, Any] = (json.loads(data) if data else
                                   {"error": self._gone(name, one).to_dict()})
+        if answer.get("helper"):
+            os.waitpid(answer["helper"], 0)  # it has ended, or is about to
         if answer.get("error") is None and len(fds) < _FDS:
             answer["error"] = LxcError(
                 "start container", name, errno.EMFILE, "Raise the hard limit of open files (nofile)"

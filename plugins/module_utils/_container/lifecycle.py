@@ -16,7 +16,20 @@ import time
 
 from .._kernel import cgroup_tree, freezers, processes
 from .._kernel.errors import LxcError
-from . import cleanup, events, fault, hooks, host, host_links, launch, operation, plan, spec, store
+from . import (
+    cleanup,
+    events,
+    fault,
+    hooks,
+    host,
+    host_links,
+    launch,
+    namespaces,
+    operation,
+    plan,
+    spec,
+    store,
+)
 from .operation import TIMEOUT, locked, reconcile, settle
 from .signals import signal_name
 
@@ -94,7 +107,8 @@ def _prepare_start(name: str, facts: host.Host, once: dict[str, Any]) -> dict[st
     stdio = definition.pop("stdio", None)
     host.check_rootfs(definition["rootfs"])
     host_links.check(definition)
-    made = plan.make_plan(definition, host.read_manifest(definition["rootfs"]), facts)
+    made = plan.make_plan({**definition, "idmap": namespaces.ids(definition)},
+                          host.read_manifest(definition["rootfs"]), facts)
     recorded = store.read_state(name) or {}
     made["definition"] = definition  # which a later task compares with the one that is stored
     made["stdio"] = stdio

@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 import os
 
-from .._kernel import processes, syscalls
+from .._kernel import idmaps, processes, syscalls
 from .._kernel.errors import LxcError
 from . import store
 
@@ -19,6 +19,7 @@ FLAGS = {
     "pid": syscalls.CLONE_NEWPID, "ipc": syscalls.CLONE_NEWIPC, "uts": syscalls.CLONE_NEWUTS,
     "net": syscalls.CLONE_NEWNET, "user": syscalls.CLONE_NEWUSER,
 }
+_SHARED_FLAGS = {**FLAGS, "time": syscalls.CLONE_NEWTIME}
 
 
 def own(definition: dict[str, Any]) -> list[str]:
@@ -51,8 +52,9 @@ class Shared:
 
     def enter(self) -> None:
         """:raises LxcError: naming the one that can't be entered"""
-        for kind, whose in self._shares.items():
-            flag = FLAGS[kind]
+        # Users last: whoever has entered these has no rights to the others any more.
+        for kind, whose in sorted(self._shares.items(), key=lambda pair: pair[0] == "user"):
+            flag = _SHARED_FLAGS[kind]
             doing = "share the %s namespace of" % kind
             path, hint = _path(kind, whose)
             try:
@@ -90,3 +92,34 @@ def _path(kind: str, whose: str) -> tuple[str, str]:
         raise LxcError("share the %s namespace of" % kind, whose, errno.ESRCH,
                        "Start that container first, see 'start_order'.", "it does not run")
     return "/proc/%d/ns/%s" % (init["pid"], kind), "See whether it still runs."
+
+
+def ids(definition: dict[str, Any]) -> dict[str, Any] | None:
+    """The ranges of ids that a start of it has: its own, or those of the users that it shares.
+
+    :raises LxcError: where these can't be known, or are the host's
+    """
+    whose = definition["namespace_share"].get("user")
+    if whose is None:
+        found: dict[str, Any] | None = definition["idmap"]
+        return found
+    doing = "share the user namespace of"
+    path, hint = _path("user", whose)
+    if not (path.startswith("/proc/") and path.endswith("/ns/user")):
+        raise LxcError(doing, whose, errno.EINVAL, "Name a container, a process, or a file like "
+                       "/proc/PID/ns/user.", "what its ids are can't be seen from that file")
+    maps = {}
+    for kind in ("uid", "gid"):
+        try:
+            with open(path[:-len("ns/user")] + kind + "_map", encoding="ascii") as stream:
+                maps[kind] = [[int(word) for word in line.split()] for line in stream]
+        except OSError as error:
+            raise LxcError.from_os(doing, whose, error, hint) from error
+    if any(outside == 0 for ranges in maps.values() for _inside, outside, _count in ranges):
+        raise LxcError(doing, whose, errno.EPERM, "Write 'privileged: true'.",
+                       "its users are the host's")
+    first = idmaps.outside(maps["uid"], 0)
+    if first is None or idmaps.outside(maps["gid"], 0) is None:
+        raise LxcError(doing, whose, errno.EINVAL, "Share that of a container.",
+                       "nobody is root there")
+    return {"first": first, "size": idmaps.SIZE, **maps}

@@ -185,7 +185,10 @@ def _kernel_mounts(definition: dict[str, Any], own: list[str], groups: dict[str,
     One with "seal" becomes read-only when everything below it is mounted.
     """
     safe = system.SAFE
-    found: list[dict[str, Any]] = [{"type": "proc", "target": "/proc", "options": safe}]
+    # proc shows a PID namespace, and mounting it asks for the rights of that one's owner.
+    found: list[dict[str, Any]] = [{
+        "type": "proc", "target": "/proc", "options": safe,
+        "staged": "pid" not in own and not definition["privileged"]}]
     if "net" in own or definition["privileged"]:
         found.append({"type": "sysfs", "target": "/sys", "seal": modes["sys"] == "mixed",
                       "options": [*safe, *(["ro"] if modes["sys"] == "ro" else [])]})

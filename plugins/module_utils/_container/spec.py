@@ -157,14 +157,17 @@ def _check_namespaces(name: str, definition: dict[str, Any]) -> None:
                 raise _refused(name, option, "%s would be given to what is not the container's"
                                % owner, "Leave out '%s', or take %s from '%s'."
                                % (owner, namespace, option))
-        if "pid" in places[option] and not definition["privileged"]:
-            raise _refused(name, option, "without PIDs of its own there is no /proc for a"
-                           " container with ids of its own",
-                           "Take pid from '%s', or write 'privileged: true'." % option)
     if "user" in places["namespace_clone"] and definition["privileged"]:
         raise _refused(name, "namespace_clone", "a privileged container has the host's users",
                        "Take user from the list, or write 'privileged: false'.")
-    if definition["namespace_share"].get("net") == name:
+    if "user" in places["namespace_share"] and definition["privileged"]:
+        raise _refused(name, "namespace_share", "a privileged container has the host's users",
+                       "Take user from it, or write 'privileged: false'.")
+    if "time" in places["namespace_share"] and (definition["time_offset_boot"]
+                                                or definition["time_offset_monotonic"]):
+        raise _refused(name, "namespace_share", "the clocks would be set of what is not the "
+                       "container's", "Leave out the offsets, or take time from it.")
+    if name in definition["namespace_share"].values():
         raise _refused(name, "namespace_share", "it names the container itself",
                        "Name another one.")
 

@@ -66,12 +66,12 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
             events.event(name, "RUNNING", pid=made.pid)
             fault.point("starter:recorded")
             fds.extend(made.fds)
-            answer: dict[str, Any] = {"pid": made.pid, "log": plan["log"],
+            answer: dict[str, Any] = {"pid": made.pid, "helper": made.helper, "log": plan["log"],
                                       "memory": cgroup_tree.counts_memory(plan["cgroups"]["all"])}
         except BaseException as error:
             if not isinstance(error, LxcError):
                 error = LxcError("start container", name, detail=repr(error))
-            answer = {"pid": made.pid, "error": error.to_dict()}
+            answer = {"pid": made.pid, "helper": made.helper, "error": error.to_dict()}
         link.sendmsg([json.dumps(answer).encode()],
                      [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if fds else [])
         made.let_go()
@@ -84,6 +84,7 @@ class _Made:
 
     def __init__(self) -> None:
         self.pid = 0
+        self.helper = 0  # that has made it, and is the monitor's to wait for
         self.fds: list[int] = []
         self.link: _socket.socket | None = None
         self.stage = ""
@@ -111,14 +112,17 @@ def _start(plan: dict[str, Any], made: _Made, network_worker: _socket.socket,
     _make_cgroups(plan["cgroups"])
     fault.point("starter:cgroups")
     made.link, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    made.pid, pidfd = _clone(plan)
+    if "user" in plan["shares"]:
+        made.pid, pidfd = _clone_by_helper(plan, made)
+    else:
+        made.pid, pidfd = _clone(plan)
     if made.pid == 0:
         processes.close_all_but(theirs.fileno(), *locks)
         init.run(plan, theirs)  # does not return
     theirs.close()
     fault.point("starter:cloned")
     made.fds.append(pidfd)
-    if plan["ids"]:
+    if "user" in plan["namespaces"]:
         _write_maps(made.pid, plan["ids"])
     if plan["cgroups"]["owner"]:
         # Not before: until its ids are mapped, init can't enter what belongs to them.
@@ -173,7 +177,7 @@ def _enable(folder: str, controllers: list[str]) -> None:
     _enabled.add(folder)
 
 
-def _clone(plan: dict[str, Any]) -> tuple[int, int]:
+def _clone(plan: dict[str, Any], come_back: bool = True) -> tuple[int, int]:
     flags = syscalls.CLONE_PARENT
     for name in plan["namespaces"]:
         flags |= namespaces.FLAGS.get(name, 0)
@@ -193,10 +197,46 @@ def _clone(plan: dict[str, Any]) -> tuple[int, int]:
             hint = "A limit of processes is reached: see pids.max."
         raise LxcError.from_os("make the namespaces of", plan["name"], error, hint) from error
     finally:
-        if pid:  # init stays where it was born
+        if pid and come_back:  # init stays where it was born
             shared.leave()
         if folder is not None:
             os.close(folder)
+
+
+def _clone_by_helper(plan: dict[str, Any], made: _Made) -> tuple[int, int]:
+    """Where init shares users: nobody comes back from a user namespace, so not the starter enters.
+
+    The helper, like init, is a child of the monitor: init's own parent has to be that one.
+    """
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    helper, pidfd = syscalls.clone(syscalls.CLONE_PARENT)
+    if helper == 0:
+        pid = -1
+        try:
+            syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+            pid, pidfd = _clone(plan, come_back=False)
+            if pid == 0:
+                return 0, -1
+            theirs.sendmsg([b"%d" % pid], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                            array.array("i", [pidfd]))])
+        except LxcError as error:
+            theirs.send(b"E" + json.dumps(error.to_dict()).encode())
+        finally:
+            if pid != 0:
+                os._exit(0)
+    made.helper = helper
+    os.close(pidfd)
+    theirs.close()
+    fds = array.array("i")
+    data, control, _flags, _address = ours.recvmsg(_LARGEST, socket.CMSG_SPACE(fds.itemsize))
+    ours.close()
+    if data[:1] == b"E":
+        raise LxcError.from_dict(json.loads(data[1:]))
+    for _level, _kind, payload in control:
+        fds.frombytes(payload)
+    if not fds:
+        raise LxcError("make the namespaces of", plan["name"], detail="who makes them was killed")
+    return int(data), fds[0]
 
 
 def _write_maps(pid: int, ids: dict[str, Any]) -> None:
@@ -225,12 +265,64 @@ def _stage(plan: dict[str, Any], made: _Made) -> None:
     root = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     # Targets are made on the disk itself, where they are the host's root's; layers have no such.
     ground = ((root, overlay.Owner(plan["ids"])) if layers else (source, overlay.Owner(None)))
+    for mount in plan["kernel"]:
+        if mount.get("staged"):
+            _stage_proc(mount, root, plan["shares"])
     for mount in plan["staged"]:
         _stage_mount(mount, ground, root, users, plan["ids"])
     os.close(source)
     os.close(root)
     if users is not None:
         os.close(users)
+
+
+def _stage_proc(mount: dict[str, Any], root: int, shares: dict[str, str]) -> None:
+    """That of the host's processes, or of those that are shared, as only the host's root can."""
+    try:
+        target = mounts.open_in_root(root, mount["target"], follow_symlinks=False)
+        tree = (_proc_of_others(mount, shares["pid"]) if "pid" in shares
+                else mounts.new(mount["type"], mount["options"]))
+        mounts.attach(tree, target)
+    except OSError as error:
+        raise _bind_error("mount proc on", mount["target"], error, None) from error
+
+
+def _proc_of_others(mount: dict[str, Any], whose: str) -> int:
+    """By a process in their PID namespace: proc shows that of who mounts it.
+
+    :returns: a descriptor of the detached mount
+    """
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    child = os.fork()
+    if child == 0:
+        try:
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+            namespaces.Shared({"pid": whose}).enter()  # which is for children
+            inside = os.fork()
+            if inside == 0:
+                tree = mounts.new(mount["type"], mount["options"])
+                theirs.sendmsg([b"proc"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                            array.array("i", [tree]))])
+            else:
+                os.waitpid(inside, 0)
+        except (LxcError, OSError) as error:
+            if isinstance(error, OSError):
+                error = LxcError.from_os("mount", "proc", error)
+            theirs.send(b"E" + json.dumps(error.to_dict()).encode())
+        finally:
+            os._exit(0)
+    theirs.close()
+    fds = array.array("i")
+    data, control, _flags, _address = ours.recvmsg(_LARGEST, socket.CMSG_SPACE(fds.itemsize))
+    os.waitpid(child, 0)
+    ours.close()
+    if data[:1] == b"E":
+        raise LxcError.from_dict(json.loads(data[1:]))
+    for _level, _kind, payload in control:
+        fds.frombytes(payload)
+    if not fds:
+        raise LxcError("mount", "proc", detail="who mounts it was killed")
+    return fds[0]
 
 
 def _stage_mount(mount: dict[str, Any], ground: tuple[int, overlay.Owner], root: int,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # lxc.mount.auto. What the whole cgroup tree of the host would show is nobody's business inside.
 AUTO_MODES = {"proc": ("mixed", "rw"), "sys": ("mixed", "ro", "rw"),
               "cgroup": ("mixed", "ro", "rw")}
-SHARED = ("net", "ipc", "uts", "pid")  # lxc.namespace.share.*
+SHARED = ("net", "ipc", "uts", "pid", "user", "time")  # lxc.namespace.share.*
 KEPT = ("net", "ipc", "uts", "cgroup", "pid")  # lxc.namespace.keep
 CLONED = ("net", "ipc", "uts", "cgroup", "pid", "mnt", "user", "time")  # lxc.namespace.clone
 # In the order in which they run.
