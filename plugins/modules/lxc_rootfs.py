@@ -335,6 +335,9 @@ options:
             C(system.posix_acl_access) and C(user.*) are taken over, from archives as GNU tar's
             C(--xattrs) or bsdtar make them; SELinux labels and the like are the host's own
             matter.
+          - ACLs of C(--acls) are taken over, too. They have names for ids. Whom a name means is
+            known from a member that belongs to it, or else from C(etc/passwd) and C(etc/group) of
+            the archive; where neither says it, the archive is refused.
         type: str
         required: true
       checksum:

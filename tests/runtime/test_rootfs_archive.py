@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import errno
 import functools
+import grp
 import hashlib
 import http.server
 import io
 import os
 import pathlib
+import pwd
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tarfile
@@ -22,7 +25,7 @@ import typing as t
 
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
-from ansible_collections.fleet.lxc.plugins.module_utils._rootfs import archive, observe
+from ansible_collections.fleet.lxc.plugins.module_utils._rootfs import acls, archive, observe
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.apply import apply
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.manifest import read_manifest
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.plan import plan_present
@@ -266,6 +269,61 @@ def test_attributes_capabilities_and_holes_survive(place: pathlib.Path, options:
     with open(made / "sparse", "rb") as file:
         file.seek(32 << 20)
         assert file.read(7) == b"middle\0"
+
+
+def acl(*entries: tuple[int, int, int]) -> bytes:
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+NOBODY = 0xffffffff
+USER_OBJ, USER, GROUP_OBJ, GROUP, MASK, OTHER = 1, 2, 4, 8, 16, 32
+
+
+def test_acls_of_gnu_tar_survive_with_the_ids_that_names_mean(place: pathlib.Path) -> None:
+    """It writes names, those of the machine that packs: 1 and 2 have one everywhere."""
+    tree = place / "tree"
+    (tree / "etc").mkdir(parents=True)
+    (tree / "etc/f").write_bytes(b"x")
+    wanted = acl((USER_OBJ, 6, NOBODY), (USER, 4, 1), (USER, 7, 40001), (GROUP_OBJ, 4, NOBODY),
+                 (GROUP, 2, 2), (MASK, 6, NOBODY), (OTHER, 0, NOBODY))
+    default = acl((USER_OBJ, 7, NOBODY), (GROUP_OBJ, 5, NOBODY), (OTHER, 0, NOBODY))
+    os.setxattr(tree / "etc/f", "system.posix_acl_access", wanted)
+    os.setxattr(tree / "etc", "system.posix_acl_default", default)
+    pack = ["tar", "-C", tree, "--acls", "--format=posix", "-cf", place / "a.tar", "."]
+    subprocess.run(pack, check=True)
+    name = pwd.getpwuid(1).pw_name
+    assert ("user:%s:r--" % name).encode() in (place / "a.tar").read_bytes()
+    error = refused(place, place / "a.tar")
+    assert "is for the user %s" % name in error.detail and "--xattrs" in error.hint
+    # By the owner of a member, and by the archive's own files.
+    (tree / "hers").touch()
+    os.chown(tree / "hers", 1, 0)
+    (tree / "etc/group").write_text("%s:x:2:\n" % grp.getgrgid(2).gr_name)
+    subprocess.run(pack, check=True)
+    run(place / "web1", place / "a.tar")
+    made = place / "web1"
+    assert os.getxattr(made / "etc/f", "system.posix_acl_access") == wanted
+    assert os.getxattr(made / "etc", "system.posix_acl_default") == default
+    assert (made / "etc/f").stat().st_mode & 0o777 == 0o660
+
+
+@pytest.mark.parametrize("text, found", [
+    # As star and bsdtar write them, with the id.
+    ("user::rwx,user:lisa:r-x:502,group::r-x,mask::r-x,other::r--",
+     acl((USER_OBJ, 7, NOBODY), (USER, 5, 502), (GROUP_OBJ, 5, NOBODY), (MASK, 5, NOBODY),
+         (OTHER, 4, NOBODY))),
+    ("u::rw-\ng::r--\ng:root:-w-\nm::rw-\no::---\n",
+     acl((USER_OBJ, 6, NOBODY), (GROUP_OBJ, 4, NOBODY), (GROUP, 2, 0), (MASK, 6, NOBODY),
+         (OTHER, 0, NOBODY))),
+    ("user:x", None), ("user::rwz", None), ("owner::r--", None), ("user:70000:r--", None),
+    ("other:me:r--", None), ("user::", None), ("mask:1:2:3:4", None),
+])
+def test_acls_in_every_notation(text: str, found: bytes | None) -> None:
+    if found is None:
+        with pytest.raises(ValueError):
+            acls.Names().encode(text)
+    else:
+        assert acls.Names().encode(text) == found
 
 
 @pytest.fixture

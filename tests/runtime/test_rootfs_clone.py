@@ -357,3 +357,60 @@ def test_hooks_of_a_copy_see_its_tree_and_the_name_of_the_original(sandbox: Sand
     assert str(sandbox.folder) not in pathlib.Path("/proc/self/mountinfo").read_text()
     lifecycle.destroy([name])
     remove(path)
+
+
+@pytest.fixture
+def btrfs(sandbox: Sandbox) -> t.Iterator[pathlib.Path]:
+    """A folder on a file system whose files can share blocks."""
+    image, place = sandbox.folder / "image", sandbox.folder / "btrfs"
+    with open(image, "wb") as file:
+        file.truncate(128 << 20)
+    place.mkdir()
+    subprocess.run(["mkfs.btrfs", "-q", image], check=True)
+    mounted = subprocess.run(["mount", "-o", "loop", image, place], check=False,
+                             capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip("no btrfs here: " + mounted.stderr)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+        image.unlink()
+        place.rmdir()
+
+
+def shares_blocks(file: pathlib.Path) -> bool:
+    shown = subprocess.run(["filefrag", "-sv", file], check=True, capture_output=True, text=True)
+    extents = shown.stdout.splitlines()[3:-1]
+    return bool(extents) and all("shared" in line for line in extents)
+
+
+@pytest.mark.skipif(not shutil.which("mkfs.btrfs"), reason="needs mkfs.btrfs")
+@pytest.mark.parametrize("method", ["reflink", "copy"])
+def test_a_copy_shares_blocks_where_the_file_system_can(sandbox: Sandbox, btrfs: pathlib.Path,
+                                                        method: str) -> None:
+    shutil.copytree(sandbox.rootfs, btrfs / "base", symlinks=True)
+    write_manifest(str(btrfs / "base"), {"version": 1, "kind": "archive", "mounts": [],
+                                         "files": []})
+    (btrfs / "base/data").write_bytes(os.urandom(5 << 20))
+    with open(btrfs / "base/sparse", "wb") as file:
+        file.truncate(20 << 20)
+        file.seek(10 << 20)
+        file.write(b"x" * 8192)
+    path = clone(sandbox, "btrfs/clone", btrfs / "base", method)
+    os.sync()
+    for name in ("data", "sparse", "bin/busybox"):
+        assert shares_blocks(path / name)
+        assert (path / name).read_bytes() == (btrfs / "base" / name).read_bytes()
+    with open(path / "data", "r+b") as file:  # one no more than the other
+        file.write(b"mine")
+    assert (btrfs / "base/data").read_bytes()[:4] != b"mine"
+    # Elsewhere there are no blocks to share.
+    if method == "reflink":
+        error = refused(clone, sandbox, "elsewhere", btrfs / "base", method)
+        assert "use 'method: copy' elsewhere" in error.hint
+        assert not (sandbox.folder / "elsewhere").exists()
+    else:
+        there = clone(sandbox, "elsewhere", btrfs / "base", method)
+        assert not shares_blocks(there / "data")
+        assert (there / "data").read_bytes() == (btrfs / "base/data").read_bytes()

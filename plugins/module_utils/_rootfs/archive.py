@@ -26,6 +26,7 @@ import zlib
 from .._kernel import capabilities, syscalls
 from .._kernel.errors import LxcError
 from . import programs
+from .acls import Names
 from .fetch import fetch, is_address
 from .members import Directory, check_member, extract_member, needs
 
@@ -62,10 +63,10 @@ def unpack(archive: ArchiveSpec, site: Site, log: Log) -> dict[str, t.Any]:
     log.say("look at %s" % archive.src)
     with open(fd, "rb") as file:
         digest = check_sum(archive, file)
-        size, count = survey(archive, file)
+        size, count, names = survey(archive, file)
         check_room(archive.src, site, size, count)
         log.say("unpack %d members, %d MiB" % (count, size >> 20))
-        _in_child(archive, file, site)
+        _in_child(archive, file, site, names)
     return {"src": archive.src, "sha256": digest}
 
 
@@ -162,17 +163,19 @@ def _not_tar(src: str, error: BaseException) -> LxcError:
                     hint="See whether 'tar -tf' can read it.")
 
 
-def survey(archive: ArchiveSpec, file: t.BinaryIO) -> tuple[int, int]:
+def survey(archive: ArchiveSpec, file: t.BinaryIO) -> tuple[int, int, Names]:
     """Look at every member without writing anything.
 
-    :returns: the bytes they need, and their number
+    :returns: the bytes they need, their number, and whom their ACLs mean
     :raises LxcError: for the first member that is refused
     """
     size = count = 0
+    names = Names()
     try:
         with open_tar(archive.src, file) as tar:
             for member in tar:
-                check_member(archive.src, member, archive.devices)
+                path = check_member(archive.src, member, archive.devices)
+                names.learn(tar, member, path)
                 tar.members = []  # type: ignore[attr-defined]  # else all stay in memory
                 count += 1
                 size += _BLOCK + -(-needs(member) // _BLOCK) * _BLOCK
@@ -181,7 +184,8 @@ def survey(archive: ArchiveSpec, file: t.BinaryIO) -> tuple[int, int]:
     if not count:
         raise LxcError("read archive", archive.src, detail="it is empty",
                        hint="Give a tar file of a whole root file system.")
-    return size, count
+    names.check(archive.src)
+    return size, count, names
 
 
 def check_room(src: str, site: Site, size: int, count: int) -> None:
@@ -199,7 +203,7 @@ def check_room(src: str, site: Site, size: int, count: int) -> None:
                        hint="Remove files, or choose a path on another file system.")
 
 
-def _in_child(archive: ArchiveSpec, file: t.BinaryIO, site: Site) -> None:
+def _in_child(archive: ArchiveSpec, file: t.BinaryIO, site: Site, names: Names) -> None:
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
@@ -208,7 +212,7 @@ def _in_child(archive: ArchiveSpec, file: t.BinaryIO, site: Site) -> None:
             os.close(reading)
             # Nothing may outlive the task that asked for it.
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-            problem = _child(archive, file, site)
+            problem = _child(archive, file, site, names)
             os.write(writing, json.dumps(problem.to_dict() if problem else {}).encode())
             status = 0
         finally:
@@ -225,7 +229,7 @@ def _in_child(archive: ArchiveSpec, file: t.BinaryIO, site: Site) -> None:
         raise LxcError.from_dict(problem)
 
 
-def _child(archive: ArchiveSpec, file: t.BinaryIO, site: Site) -> LxcError | None:
+def _child(archive: ArchiveSpec, file: t.BinaryIO, site: Site, names: Names) -> LxcError | None:
     try:
         with open_tar(archive.src, file) as tar:  # also imports what reading it takes
             _confine(site.fd)
@@ -233,7 +237,7 @@ def _child(archive: ArchiveSpec, file: t.BinaryIO, site: Site) -> LxcError | Non
             for member in tar:
                 tar.members = []  # type: ignore[attr-defined]
                 path = check_member(archive.src, member, archive.devices)
-                extract_member(archive.src, tar, member, path, root)
+                extract_member(archive.src, tar, member, path, root, names)
             root.finish()
     except LxcError as error:
         return error

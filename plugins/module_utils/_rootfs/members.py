@@ -11,9 +11,12 @@ import typing as t
 import urllib.parse
 
 from .._kernel.errors import LxcError
+from . import acls
 
 if t.TYPE_CHECKING:
     import tarfile
+
+    from .acls import Names
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -141,10 +144,11 @@ _TAKEN = ("user.", "security.capability", "system.posix_acl_")
 _NOT_TAKEN = "user.overlay."
 
 
-def attributes(member: tarfile.TarInfo) -> dict[str, bytes]:
-    """The extended attributes of a member that its file shall have, capabilities among them.
-    Pure."""
-    found = {}
+def attributes(member: tarfile.TarInfo, names: Names) -> dict[str, bytes]:
+    """The extended attributes of a member that its file shall have, capabilities and ACLs among
+    them. Pure."""
+    found = {attribute: names.encode(member.pax_headers[key])
+             for key, attribute in acls.KEYS.items() if key in member.pax_headers}
     for key, value in member.pax_headers.items():
         name = ""
         if key.startswith(_GNU):  # tarfile has decoded it as UTF-8, with what is none escaped
@@ -157,8 +161,8 @@ def attributes(member: tarfile.TarInfo) -> dict[str, bytes]:
     return found
 
 
-def _set_attributes(member: tarfile.TarInfo, fd: int) -> None:
-    for name, data in attributes(member).items():
+def _set_attributes(member: tarfile.TarInfo, fd: int, names: Names) -> None:
+    for name, data in attributes(member, names).items():
         try:
             os.setxattr(fd, name, data)
         except OSError as error:
@@ -168,7 +172,7 @@ def _set_attributes(member: tarfile.TarInfo, fd: int) -> None:
 
 
 def extract_member(src: str, tar: tarfile.TarFile, member: tarfile.TarInfo, path: str,
-                   root: Directory) -> None:
+                   root: Directory, names: Names) -> None:
     """Write one member that ``check_member`` let through.
 
     :raises LxcError: when its path leads through a link, or a hard link's target is not a file
@@ -176,7 +180,7 @@ def extract_member(src: str, tar: tarfile.TarFile, member: tarfile.TarInfo, path
     mode, mtime = member.mode & 0o7777, max(0, member.mtime)
     if not path:
         os.fchown(root.fd, member.uid, member.gid)
-        _set_attributes(member, root.fd)
+        _set_attributes(member, root.fd, names)
         root.folders[""] = (mode, mtime)
         return
     try:
@@ -189,7 +193,7 @@ def extract_member(src: str, tar: tarfile.TarFile, member: tarfile.TarInfo, path
         if member.isdir():
             if not _is_folder(folder, name):
                 os.mkdir(name, 0o700, dir_fd=folder)
-            _finish_folder(member, folder, name)
+            _finish_folder(member, folder, name, names)
             root.folders[path] = (mode, mtime)
         elif member.issym():
             os.symlink(member.linkname, name, dir_fd=folder)
@@ -203,16 +207,16 @@ def extract_member(src: str, tar: tarfile.TarFile, member: tarfile.TarInfo, path
             os.chown(name, member.uid, member.gid, dir_fd=folder, follow_symlinks=False)
             os.chmod(name, mode, dir_fd=folder)
         else:
-            _write(tar, member, folder, name, mode, mtime)
+            _write(tar, member, folder, name, mode, mtime, names)
     finally:
         os.close(folder)
 
 
-def _finish_folder(member: tarfile.TarInfo, folder: int, name: str) -> None:
+def _finish_folder(member: tarfile.TarInfo, folder: int, name: str, names: Names) -> None:
     fd = os.open(name, _FOLDER, dir_fd=folder)
     try:
         os.fchown(fd, member.uid, member.gid)
-        _set_attributes(member, fd)
+        _set_attributes(member, fd, names)
     finally:
         os.close(fd)
 
@@ -264,7 +268,7 @@ def _make_node(member: tarfile.TarInfo, folder: int, name: str) -> None:
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: int, name: str, mode: int,
-           mtime: float) -> None:
+           mtime: float, names: Names) -> None:
     fd = os.open(name, _NEW, 0o600, dir_fd=folder)
     with open(fd, "wb") as file:
         # Without its buffer, which can't seek over a hole in what comes from a pipe.
@@ -282,5 +286,5 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: int, name: str
         file.flush()
         os.fchown(fd, member.uid, member.gid)
         os.fchmod(fd, mode)  # after fchown, which clears the set-user-ID bit
-        _set_attributes(member, fd)  # capabilities too
+        _set_attributes(member, fd, names)  # capabilities too
         os.utime(fd, (mtime, mtime))
