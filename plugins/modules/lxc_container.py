@@ -350,10 +350,13 @@ options:
   seccomp: &seccomp
     description:
       - V(default), as a new container has it, answers system calls that load kernel code, set the
-        host's clock and the like with EPERM, and kills programs of foreign ABIs.
+        host's clock and the like with EPERM, for programs of 64 and of 32 bits, and kills programs
+        of foreign ABIs.
       - V(unconfined) lets all through, and so widens what a hostile program can attack.
       - Or the path of a profile on the host, from C(/) on, in LXC's format of version 1 or 2. It is
-        read at each start, and takes the place of the default one.
+        read at each start, and takes the place of the default one. Names of version 2 hold for the
+        machine's programs of 32 bits, too, and C([x86]) or C([arm]) is for these alone; version 1
+        kills them.
     type: str
   idmap: &idmap
     description:
@@ -486,7 +489,9 @@ options:
     type: int
     choices: [0, 1]
   arch: &arch
-    description: What V(uname(2\)) says inside, like V(i686) or V(x86_64). V("") is the host's.
+    description:
+      - What V(uname(2\)) says inside, like V(i686) or V(x86_64). V("") is the host's.
+      - Programs of 32 bits run whatever it says, where the kernel can run them.
     type: str
   apparmor_profile: &apparmor_profile
     description:

@@ -4,16 +4,19 @@
 """What a hostile root, or a hostile root file system, can do from inside: nothing; needs root."""
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pathlib
+import struct
+import subprocess
 import sys
 
 import container_sandbox
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import defaults
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import capabilities
-from container_sandbox import USR, Sandbox, status_lines
+from container_sandbox import USR, Sandbox, console, status_lines
 
 box = pytest.fixture(container_sandbox.sandbox)
 # What an attacker is given: everything but the host's own user ids.
@@ -188,3 +191,36 @@ def test_a_seccomp_profile_of_lxcs_format(box: Sandbox) -> None:
     assert "No space left" in said and "else" in said and not (box.rootfs / "tmp/made").exists()
     profile.unlink()
     assert str(profile) in str(box.refused("gone", seccomp=str(profile)))
+
+
+def elf32(number: int) -> bytes:
+    """A program of i386 that says that it runs, makes a system call, and ends with its errno."""
+    text = b"of 32 bits\n"
+    code = b"".join((
+        b"\xb8\x04\0\0\0\xbb\x01\0\0\0\xb9", struct.pack("<I", 0x8048054),
+        b"\xba", struct.pack("<I", len(text)), b"\xcd\x80",            # write(1, text, length)
+        b"\xb8", struct.pack("<I", number), b"\x31\xdb\x31\xc9\xcd\x80",  # number(0, 0)
+        b"\xf7\xd8\x89\xc3\xb8\x01\0\0\0\xcd\x80"))                      # exit(-result)
+    size = 0x54 + len(text) + len(code)
+    header = b"\x7fELF\x01\x01\x01" + bytes(9) + struct.pack(
+        "<HHIIIIIHHHHHH", 2, 3, 1, 0x8048054 + len(text), 0x34, 0, 0, 0x34, 0x20, 1, 0, 0, 0)
+    segment = struct.pack("<8I", 1, 0, 0x8048000, 0x8048000, size, size, 5, 0x1000)
+    return header + segment + text + code
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="a program of i386")
+@pytest.mark.parametrize("number, answer", [(288, errno.EPERM), (20, None), (500, errno.ENOSYS)])
+def test_programs_of_32_bits_run_under_the_default_profile(box: Sandbox, number: int,
+                                                           answer: int | None) -> None:
+    """keyctl, getpid and what nobody knows, of i386."""
+    program = box.rootfs / "bin/small"
+    program.write_bytes(elf32(number))
+    program.chmod(0o755)
+    outside = subprocess.run([program], check=False, capture_output=True)
+    name = box.define("small", command=["/bin/small"], arch="i686")
+    box.start(name)
+    exited = box.ended(name)["exit"]
+    assert console(name) == outside.stdout.decode() == "of 32 bits\n"
+    assert exited == {"code": 255 if answer is None else answer}  # its pid is 1
+    if number == 288:
+        assert outside.returncode != errno.EPERM

@@ -24,7 +24,7 @@ def status_of_call(number: int) -> int:
     pid = os.fork()
     if pid == 0:
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        syscalls.seccomp_set_filter(seccomp.program({GETPPID: errno.EPERM}, NEWEST))
+        syscalls.seccomp_set_filter(seccomp.program({MACHINE: {GETPPID: errno.EPERM}}, NEWEST))
         result = libc.syscall(ctypes.c_long(number))
         os._exit(ctypes.get_errno() if result < 0 else 0)
     return os.waitpid(pid, 0)[1]

@@ -6,7 +6,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import defaults
-from ansible_collections.fleet.lxc.plugins.module_utils._kernel import capabilities, device_filter
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import (
+    capabilities,
+    device_filter,
+    syscall_numbers,
+)
 
 # From the manual pages and strace's tables, not from the file under test.
 KNOWN = [
@@ -20,30 +24,42 @@ KNOWN = [
 NEEDED = {
     "x86_64": (0, 1, 257, 9, 56, 59, 231, 165, 166, 308, 435, 228),
     "aarch64": (63, 64, 56, 222, 220, 221, 94, 40, 39, 268, 435, 113),
+    # and socketcall, ipc, stat64 and clock_gettime64 of i386
+    "i386": (3, 4, 295, 192, 120, 11, 252, 21, 52, 346, 435, 265, 102, 117, 195, 403),
+    "arm": (3, 4, 322, 192, 120, 11, 248, 21, 52, 375, 435, 263, 195, 403),
 }
 
 
 @pytest.mark.parametrize("name, x86_64, aarch64", KNOWN)
 def test_known_numbers(name: str, x86_64: int, aarch64: int | None) -> None:
-    assert defaults.SYSCALLS_REFUSED[name] == (x86_64, aarch64)
+    assert defaults.SYSCALLS_REFUSED[name][:2] == (x86_64, aarch64)
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64", "i386", "arm"])
 def test_each_number_is_refused_once_and_known_to_the_filter(machine: str) -> None:
     numbers = defaults.refused_numbers(machine)
     assert len(numbers) == len(set(numbers)) > 25
     assert max(numbers) < defaults.NEWEST_SYSCALL
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64", "i386", "arm"])
 def test_what_programs_need_is_not_refused(machine: str) -> None:
     assert not set(NEEDED[machine]) & set(defaults.refused_numbers(machine))
 
 
-def test_numbers_from_424_on_are_the_same_on_both_machines() -> None:
-    for name, (x86_64, aarch64) in defaults.SYSCALLS_REFUSED.items():
-        if max(x86_64 or 0, aarch64 or 0) >= 424:
-            assert x86_64 == aarch64, name
+def test_numbers_from_424_on_are_the_same_on_all_machines() -> None:
+    for name, row in defaults.SYSCALLS_REFUSED.items():
+        if max(number or 0 for number in row) >= 424:
+            assert len(set(row)) == 1, name
+
+
+def test_the_clock_can_be_set_by_none_of_the_calls_of_32_bits() -> None:
+    names = {"settimeofday", "clock_settime", "clock_settime64", "clock_adjtime",
+             "clock_adjtime64", "adjtimex", "stime"}
+    for machine in ("i386", "arm"):
+        known = syscall_numbers.numbers(machine)
+        assert {known[name] for name in names & set(known)} \
+            <= set(defaults.refused_numbers(machine))
 
 
 def test_capabilities_are_known_and_the_dangerous_ones_absent() -> None:

@@ -4,6 +4,7 @@
 """Seccomp profiles of LXC's format, compiled and run by a small machine for classic BPF."""
 from __future__ import annotations
 
+import functools
 import struct
 
 import pytest
@@ -14,13 +15,16 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container.seccomp_profi
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import seccomp, syscall_numbers
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 
-X86 = syscall_numbers.numbers("x86_64")
 
-
-def answer(content: str, name: str, *arguments: int, arch: str = "x86_64") -> int:
+def answer(content: str, name: str, *arguments: int, arch: str = "x86_64",
+           machine: str = "x86_64") -> int:
     """What a profile answers to a system call."""
-    program = compile_profile("/p", content, "x86_64")
-    data = struct.pack("<iIQ6Q", X86[name], seccomp.ARCHITECTURES[arch], 0,
+    return run(compile_profile("/p", content, machine), arch,
+               syscall_numbers.numbers(arch)[name], *arguments)
+
+
+def run(program: bytes, arch: str, number: int, *arguments: int) -> int:
+    data = struct.pack("<iIQ6Q", number, seccomp.ARCHITECTURES[arch], 0,
                        *arguments, *[0] * (6 - len(arguments)))
     place, accumulator = 0, 0
     while True:
@@ -30,6 +34,8 @@ def answer(content: str, name: str, *arguments: int, arch: str = "x86_64") -> in
             accumulator = struct.unpack_from("<I", data, value)[0]
         elif code == 0x54:
             accumulator &= value
+        elif code == 0x05:
+            place += value
         elif code == 0x06:
             return int(value)
         else:
@@ -49,6 +55,50 @@ def test_what_is_denied_and_what_is_not() -> None:
         == seccomp.ERRNO | 13
     assert answer(content, "umount2", 0, 2) == seccomp.ALLOW
     assert answer(content, "read", arch="aarch64") == seccomp.KILL
+
+
+def test_programs_of_32_bits_have_the_same_rules_and_their_own() -> None:
+    content = ("2\ndenylist\nreject_force_umount\nkexec_load errno 1\nsocket errno 2\n"
+               "shmget errno 3\nsetxattr errno 4 [2,7,SCMP_CMP_EQ]\n"
+               "bind errno 9 [0,1,SCMP_CMP_EQ]\n"
+               "[x86]\nread errno 5\nvm86 errno 6\n[x86_64]\nwrite errno 7\n[arm]\nopen errno 8\n")
+    i386 = functools.partial(answer, content, arch="i386")
+    assert i386("kexec_load") == answer(content, "kexec_load") == seccomp.ERRNO | 1
+    assert i386("umount2", 0, 1) == seccomp.ERRNO | 13
+    assert i386("setxattr", 0, 0, 7) == seccomp.ERRNO | 4 and i386("setxattr") == seccomp.ALLOW
+    assert (i386("read"), answer(content, "read")) == (seccomp.ERRNO | 5, seccomp.ALLOW)
+    assert i386("vm86") == seccomp.ERRNO | 6
+    assert (i386("write"), answer(content, "write")) == (seccomp.ALLOW, seccomp.ERRNO | 7)
+    # Two ways to the same call, one of them with its number as an argument.
+    assert i386("socket") == i386("socketcall", 1) == seccomp.ERRNO | 2
+    assert i386("ipc", 23) == i386("ipc", 0x10017) == seccomp.ERRNO | 3
+    # What is compared is behind a pointer there.
+    assert i386("socketcall", 2) == i386("socketcall", 3) == i386("ipc", 1) == seccomp.ALLOW
+    arm = functools.partial(answer, content, arch="arm", machine="aarch64")
+    assert (arm("open"), arm("read")) == (seccomp.ERRNO | 8, seccomp.ALLOW)
+    assert i386("read", machine="aarch64") == arm("read", machine="x86_64") == seccomp.KILL
+
+
+def test_numbers_of_version_1_are_the_machines_own() -> None:
+    content = "1\nallowlist\n3\n"
+    assert answer(content, "close") == seccomp.ALLOW
+    assert answer(content, "read", arch="i386") == seccomp.KILL
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_default_profile(machine: str) -> None:
+    compat = seccomp.COMPAT[machine]
+    program = seccomp.program({abi: dict.fromkeys(defaults.refused_numbers(abi), 1)
+                               for abi in (machine, compat)}, defaults.NEWEST_SYSCALL, machine)
+    for abi in seccomp.ARCHITECTURES:
+        known = syscall_numbers.numbers(abi)
+        for name, number in known.items():
+            assert run(program, abi, number) == (
+                seccomp.KILL if abi not in (machine, compat)
+                else seccomp.ERRNO | 1 if name in defaults.SYSCALLS_REFUSED
+                else seccomp.ALLOW), (abi, name)
+    for abi in (machine, compat):
+        assert run(program, abi, defaults.NEWEST_SYSCALL + 1) == seccomp.ERRNO | 38
 
 
 @pytest.mark.parametrize("content, allowed, otherwise", [
@@ -101,10 +151,11 @@ def test_what_can_not_be_honoured_is_named(content: str, words: str) -> None:
     assert words in str(caught.value) and caught.value.hint
 
 
-@pytest.mark.parametrize("place, machine", [(0, "x86_64"), (1, "aarch64")])
+@pytest.mark.parametrize("place, machine", [(0, "x86_64"), (1, "aarch64"), (2, "i386"),
+                                            (3, "arm")])
 def test_numbers_agree_with_those_of_the_default_profile(place: int, machine: str) -> None:
     known = syscall_numbers.numbers(machine)
-    assert known["openat"] == {"x86_64": 257, "aarch64": 56}[machine]
-    assert max(known.values()) == defaults.NEWEST_SYSCALL
+    assert known["openat"] == {"x86_64": 257, "aarch64": 56, "i386": 295, "arm": 322}[machine]
+    assert max(known.values()) == defaults.NEWEST_SYSCALL or machine == "arm"
     for name, numbers in defaults.SYSCALLS_REFUSED.items():
         assert known.get(name) == numbers[place], name

@@ -25,6 +25,7 @@ _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
 _KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
 _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
+_default_filters: dict[str, str] = {}  # by machine: the same for each container of a task
 
 
 def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) -> dict[str, Any]:
@@ -276,5 +277,9 @@ def _seccomp(definition: dict[str, Any], host: Host) -> str | None:
         from . import seccomp_profile  # few containers have one
         path = definition["seccomp"]
         return seccomp_profile.compile_profile(path, host.read_file(path), host.machine).hex()
-    refused = {number: 1 for number in defaults.refused_numbers(host.machine)}  # EPERM
-    return seccomp.program(refused, defaults.NEWEST_SYSCALL, host.machine).hex()
+    if host.machine not in _default_filters:
+        refused = {abi: dict.fromkeys(defaults.refused_numbers(abi), 1)  # EPERM
+                   for abi in (host.machine, seccomp.COMPAT[host.machine])}
+        _default_filters[host.machine] = seccomp.program(
+            refused, defaults.NEWEST_SYSCALL, host.machine).hex()
+    return _default_filters[host.machine]

@@ -15,13 +15,15 @@ _ALLOWING = ("allowlist", "whitelist")
 _DENYING = ("denylist", "blacklist")
 _EACCES = 13
 _MNT_FORCE = 1
-_SECTIONS = {"x86_64": ("x86_64", "amd64"), "aarch64": ("arm64", "aarch64")}
+_SECTIONS = {"x86_64": ("x86_64", "amd64"), "aarch64": ("arm64", "aarch64"),
+             "i386": ("x86", "i386", "i686"), "arm": ("arm", "armhf")}
 _OPERATORS = ("SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE",
               "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ")
 
 
 def compile_profile(path: str, content: str, machine: str) -> bytes:
-    """The program of a profile; it kills foreign ABIs, as the default one does.
+    """The program of a profile; it kills foreign ABIs, as the default one does. Version 2 has
+    names, which also hold for the machine's programs of 32 bits.
 
     :param path: for messages
     :raises LxcError: naming the line that can't be honoured
@@ -39,8 +41,9 @@ def compile_profile(path: str, content: str, machine: str) -> bytes:
 class _Reader:
     def __init__(self, path: str, machine: str) -> None:
         self._path, self._machine = path, machine
-        self._numbers = syscall_numbers.numbers(machine)
-        self._rules: list[seccomp.Rule] = []
+        self._abis = (machine, seccomp.COMPAT[machine])
+        self._numbers = {abi: syscall_numbers.numbers(abi) for abi in self._abis}
+        self._rules: dict[str, list[seccomp.Rule]] = {abi: [] for abi in self._abis}
 
     def refuse(self, line: int, detail: str, hint: str) -> NoReturn:
         raise LxcError("read the seccomp profile", "%s:%d" % (self._path, line), detail=detail,
@@ -55,7 +58,8 @@ class _Reader:
                 continue
             if not line.isdigit():
                 self.refuse(place, "%r is no number" % line, "Version 1 has numbers; use 2.")
-            self._rules.append(seccomp.Rule(int(line), seccomp.ALLOW, ()))
+            self._rules[self._machine].append(seccomp.Rule(int(line), seccomp.ALLOW, ()))
+        del self._rules[seccomp.COMPAT[self._machine]]  # whose numbers these are not
         return seccomp.profile(self._rules, seccomp.KILL, self._machine)
 
     def version_2(self, lines: list[str]) -> bytes:
@@ -66,35 +70,50 @@ class _Reader:
         otherwise = (self._action(2, words[1:]) if words[1:]
                      else seccomp.ALLOW if denying else seccomp.KILL)
         action = seccomp.KILL if denying else seccomp.ALLOW
-        mine = True
+        mine: tuple[str, ...] = self._abis
         for place, line in enumerate(lines[2:], 3):
             if line.startswith("["):
                 section = line.strip("[]").lower()
-                mine = section == "all" or section in _SECTIONS[self._machine]
+                mine = tuple(abi for abi in self._abis
+                             if section == "all" or section in _SECTIONS[abi])
             elif line and mine:
-                self._rule(place, line, action)
+                self._rule(place, line, action, mine)
         return seccomp.profile(self._rules, otherwise, self._machine)
 
-    def _rule(self, place: int, line: str, action: int) -> None:
+    def _rule(self, place: int, line: str, action: int, abis: tuple[str, ...]) -> None:
         if line == "reject_force_umount":
-            self._rules.append(seccomp.Rule(
-                self._numbers["umount2"], seccomp.ERRNO | _EACCES,
-                ((1, "SCMP_CMP_MASKED_EQ", _MNT_FORCE, _MNT_FORCE),)))
+            for abi in abis:
+                self._rules[abi].append(seccomp.Rule(
+                    self._numbers[abi]["umount2"], seccomp.ERRNO | _EACCES,
+                    ((1, "SCMP_CMP_MASKED_EQ", _MNT_FORCE, _MNT_FORCE),)))
             return
-        rest, _bracket, arguments = line.partition("[")
+        rest, _bracket, compared = line.partition("[")
         words = rest.split()
         if words[1:]:
             action = self._action(place, words[1:])
-        number = self._numbers.get(words[0]) if words else None
-        if number is None:
-            others = {name for machine in seccomp.ARCHITECTURES
-                      for name in syscall_numbers.numbers(machine)}
-            if words and words[0] in others:
-                return  # this machine has no such call
-            self.refuse(place, "there is no system call %r" % (words or [""])[0],
+        name = words[0] if words else ""
+        arguments = tuple(self._argument(place, part)
+                          for part in compared.split("[") if part.strip(" ],"))
+        known = False
+        for abi in abis:
+            number = self._numbers[abi].get(name)
+            if number is not None:
+                self._rules[abi].append(seccomp.Rule(number, action, arguments))
+            known |= number is not None
+            if abi == "i386" and not arguments:  # which are behind a pointer there
+                self._multiplexed(name, action)
+        # Some calls are there on one kind of machine only.
+        if not known and not any(name in syscall_numbers.numbers(machine)
+                                 for machine in seccomp.ARCHITECTURES):
+            self.refuse(place, "there is no system call %r" % name,
                         "Names are those of syscalls(2).")
-        self._rules.append(seccomp.Rule(number, action, tuple(
-            self._argument(place, part) for part in arguments.split("[") if part.strip(" ],"))))
+
+    def _multiplexed(self, name: str, action: int) -> None:
+        for one, calls in syscall_numbers.MULTIPLEXED.items():
+            if name in calls:
+                self._rules["i386"].append(seccomp.Rule(
+                    self._numbers["i386"][one], action,
+                    ((0, "SCMP_CMP_MASKED_EQ", calls[name], 0xFFFF),)))
 
     def _argument(self, place: int, text: str) -> tuple[int, str, int, int]:
         """``index,value,operator[,mask]``, where LXC's masked operator has its mask last."""

@@ -11,11 +11,14 @@ from collections import namedtuple
 
 from .errors import LxcError
 
-ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # AUDIT_ARCH_*
+ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "i386": 0x40000003,
+                 "arm": 0x40000028}  # AUDIT_ARCH_*
+COMPAT = {"x86_64": "i386", "aarch64": "arm"}  # whose programs of 32 bits a machine runs
 _X32_BIT = 0x40000000
 
 _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_AT_LEAST, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x06
-_AND = 0x54
+_AND, _JUMP = 0x54, 0x05
+_ARM_PRIVATE = range(0xF0001, 0xF0007)  # set_tls and others, far above all: __ARM_NR_*
 # SECCOMP_RET_*; an errno goes into the low bits of ERRNO.
 KILL, TRAP, ERRNO, LOG, ALLOW = 0x80000000, 0x30000, 0x50000, 0x7FFC0000, 0x7FFF0000
 
@@ -38,53 +41,64 @@ def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> 
     return struct.pack("HBBI", code, if_true, if_false, value)
 
 
-def program(refused: dict[int, int], newest: int, machine: str = "") -> bytes:
+def program(refused: dict[str, dict[int, int]], newest: int, machine: str = "") -> bytes:
     """Refuse some system calls, kill foreign ABIs, and know nothing newer than ``newest``.
 
-    :param refused: system call number -> errno it answers with
+    :param refused: for each ABI that is let through, machine's own or its COMPAT: system call
+        number -> errno it answers with
     :param newest: the highest number let through; above it the answer is ENOSYS, so that a C
         library falls back to an older call
     :param machine: as os.uname has it, the running one by default
     :raises LxcError: for a machine whose system call ABI is not known here
     """
-    code = _own_abi_only(machine or os.uname().machine)
-    code += [_instruction(_JUMP_ABOVE, newest, 0, 1),
-             _instruction(_RETURN, ERRNO | errno.ENOSYS)]
-    for number, answer in sorted(refused.items()):
-        code += [_instruction(_JUMP_EQUAL, number, 0, 1), _instruction(_RETURN, ERRNO | answer)]
-    return b"".join([*code, _instruction(_RETURN, ALLOW)])
+    blocks = {}
+    for abi, answers in refused.items():
+        code = []
+        if abi == "arm":
+            for number in _ARM_PRIVATE:
+                code += [_instruction(_JUMP_EQUAL, number, 0, 1), _instruction(_RETURN, ALLOW)]
+        code += [_instruction(_JUMP_ABOVE, newest, 0, 1),
+                 _instruction(_RETURN, ERRNO | errno.ENOSYS)]
+        for number, answer in sorted(answers.items()):
+            code += [_instruction(_JUMP_EQUAL, number, 0, 1),
+                     _instruction(_RETURN, ERRNO | answer)]
+        blocks[abi] = [*code, _instruction(_RETURN, ALLOW)]
+    return _by_abi(blocks, machine or os.uname().machine)
 
 
-def _own_abi_only(machine: str) -> list[bytes]:
-    """Kill foreign ABIs; the system call's number is loaded afterwards."""
-    if machine not in ARCHITECTURES:
-        raise LxcError("build the seccomp filter for", machine, detail="unknown architecture",
-                       hint="Known are %s." % ", ".join(sorted(ARCHITECTURES)))
-    code = [
-        _instruction(_LOAD, 4),  # seccomp_data.arch
-        _instruction(_JUMP_EQUAL, ARCHITECTURES[machine], 1, 0),
-        _instruction(_RETURN, KILL),
-        _instruction(_LOAD, 0),  # seccomp_data.nr
-    ]
-    if machine == "x86_64":  # x32 has the same architecture and a bit in the number
-        code += [_instruction(_JUMP_AT_LEAST, _X32_BIT, 0, 1),
-                 _instruction(_RETURN, KILL)]
-    return code
-
-
-def profile(rules: list[Rule], otherwise: int, machine: str) -> bytes:
-    """The first rule that fits answers, else ``otherwise`` does. Foreign ABIs are killed.
+def _by_abi(blocks: dict[str, list[bytes]], machine: str) -> bytes:
+    """Each ABI has instructions of its own, which find the call's number loaded; others are killed.
 
     :raises LxcError: for more than the kernel takes, or an unknown machine
     """
-    code = _own_abi_only(machine)
-    for rule in rules:
-        code += _rule(rule)
-    code.append(_instruction(_RETURN, otherwise))
+    if machine not in COMPAT:
+        raise LxcError("build the seccomp filter for", machine, detail="unknown architecture",
+                       hint="Known are %s." % ", ".join(sorted(COMPAT)))
+    code = [_instruction(_LOAD, 4)]  # seccomp_data.arch
+    for abi in sorted(blocks, key=lambda abi: abi != machine):
+        block = [_instruction(_LOAD, 0)]  # seccomp_data.nr
+        if abi == "x86_64":  # x32 has the same architecture and a bit in the number
+            block += [_instruction(_JUMP_AT_LEAST, _X32_BIT, 0, 1), _instruction(_RETURN, KILL)]
+        block += blocks[abi]
+        # A conditional jump has 8 bits for its distance.
+        code += [_instruction(_JUMP_EQUAL, ARCHITECTURES[abi], 1, 0),
+                 _instruction(_JUMP, len(block)), *block]
+    code.append(_instruction(_RETURN, KILL))
     if len(code) > 4096:  # BPF_MAXINSNS
         raise LxcError("build the seccomp filter for", machine, errno.E2BIG,
                        "Leave out rules.", "it has %d instructions" % len(code))
     return b"".join(code)
+
+
+def profile(rules: dict[str, list[Rule]], otherwise: int, machine: str) -> bytes:
+    """The first rule of a call's ABI that fits answers, else ``otherwise`` does. Others are killed.
+
+    :param rules: by ABI, the machine's own or its COMPAT
+    :raises LxcError: for more than the kernel takes, or an unknown machine
+    """
+    return _by_abi({abi: [*(i for rule in known for i in _rule(rule)),
+                          _instruction(_RETURN, otherwise)] for abi, known in rules.items()},
+                   machine)
 
 
 def _rule(rule: Rule) -> list[bytes]:
