@@ -244,6 +244,9 @@ options:
     description:
       - What is mounted into the container, in this order, beside what the root file system's
         manifest names. A new container has none.
+      - While the container runs, further ones are mounted at once, and these are unmounted at once.
+        Those that were there at its start are unmounted while it runs only with O(privileged=true),
+        since the kernel locks them in a user namespace; else the next start leaves them out.
     type: list
     elements: dict
     suboptions:

@@ -192,6 +192,23 @@ def test_a_mount_of_the_start_waits_where_it_is_locked(box: Sandbox) -> None:
     assert done["pending"] == ["mounts"] and mount_lines(pid, "/mnt")
 
 
+def test_a_mount_of_the_start_whose_source_has_gone_waits(box: Sandbox) -> None:
+    (box.folder / "shared").mkdir()
+    pid = box.launch("gone", privileged=True, mounts=[
+        {"source": str(box.folder / "shared"), "target": "/mnt"}])
+    (box.folder / "shared").rmdir()
+    done = four_steps(box.names[0], mounts=[])
+    assert done["pending"] == ["mounts"] and mount_lines(pid, "/mnt")
+
+
+def test_what_was_unmounted_inside_is_no_error(box: Sandbox) -> None:
+    (box.folder / "shared").mkdir()
+    pid = box.launch("inside", cap_add=["sys_admin"])
+    task(box.names[0], mounts=[{"source": str(box.folder / "shared"), "target": "/mnt"}])
+    assert in_namespaces(pid, "/bin/busybox", "umount", "/mnt").returncode == 0
+    assert not four_steps(box.names[0], mounts=[])["pending_restart"]
+
+
 def test_a_mount_that_hides_another_waits(box: Sandbox) -> None:
     (box.folder / "shared/sub").mkdir(parents=True)
     sub = {"source": str(box.folder / "shared"), "target": "/mnt/sub", "create": "dir"}

@@ -9,6 +9,7 @@ has been changed live is changed there as well. So what waits for a restart is o
 from __future__ import annotations
 
 import errno
+import os
 import resource
 from collections import namedtuple
 
@@ -150,7 +151,8 @@ class Live:
                 return None
         for mount in gone:  # those of the start are locked in a user namespace
             if str(mount["target"]) not in attached and (
-                    self._launched["ids"] or mount["type"] != "bind"):
+                    self._launched["ids"] or mount["type"] != "bind"
+                    or not os.path.exists(mount["source"])):  # and told by what they show
                 return None
             if any(_below(other["target"], mount["target"]) for other in kept):
                 return None

@@ -125,6 +125,12 @@ def _mount_id(proc: int, fd: int) -> int:
     return 0
 
 
+def _is_mounted(proc: int, mount_id: int) -> bool:
+    info = os.open("self/mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    with open(info, "rb") as stream:
+        return any(int(line.split(b" ", 1)[0]) == mount_id for line in stream)
+
+
 def detach(namespaces: inside.Namespaces, mount: dict[str, Any], mount_id: int) -> None:
     """Take it out of the container; what is open on it stays open.
 
@@ -144,6 +150,8 @@ def detach(namespaces: inside.Namespaces, mount: dict[str, Any], mount_id: int) 
         status = os.fstat(target)
         if mount_id:
             ours = _mount_id(proc, target) == mount_id
+            if not ours and not _is_mounted(proc, mount_id):
+                return  # somebody inside has unmounted it
         else:
             ours = source is not None and (status.st_dev, status.st_ino) == (
                 source.st_dev, source.st_ino)
