@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import time
 import typing as t
@@ -20,9 +21,10 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     observe,
     plan,
     spec,
+    starter,
     store,
 )
-from ansible_collections.fleet.lxc.plugins.module_utils._kernel import processes
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import cgroup_tree, processes
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
 
@@ -169,16 +171,38 @@ def test_a_reboot_from_inside_starts_it_again(define: t.Any) -> None:
         os.unlink(store.need_definition(NAME)["rootfs"] + "/tmp/again")
 
 
+def dynamic(loader: bytes) -> bytes:
+    """The head of an ELF program of this machine that wants a loader; elf(5)."""
+    machine = {"x86_64": 62, "aarch64": 183}[os.uname().machine]
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack(
+        "<HHIQQQIHHHHHH", 2, machine, 1, 0x400000, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    segments = b"".join(struct.pack("<IIQQQQQQ", kind, 5, offset, 0x400000, 0, size, size, 4096)
+                        for kind, offset, size in ((1, 0, 176 + len(loader) + 1),
+                                                   (3, 176, len(loader) + 1)))
+    return header + segments + loader + b"\0"
+
+
 @pytest.mark.parametrize("options, words", [
     ({"command": ["/no/such"]}, "no such program"),
     ({"command": ["/proc/version"]}, "not an executable file"),
     ({"cwd": "/nowhere"}, "change into the folder /nowhere"),
+    ({"cwd": "/nowhere"}, "choose another 'cwd'"),
+    ({"cwd": "/bin/busybox"}, "Name a folder as 'cwd'"),
+    ({"command": ["/tmp/script"]}, "but /bin/nobody is not"),
+    ({"command": ["/tmp/script"], "init": True}, "but /bin/nobody is not"),
+    ({"command": ["/tmp/foreign"]}, "but /lib/ld-nothing.so.1 is not"),
+    ({"command": ["/tmp/text"]}, "nor a script with a line like #!/bin/sh"),
     ({"mounts": [{"source": "/no/such", "target": "/tmp"}]}, "mount /no/such on /tmp"),
     # Nobody may have more than fs.nr_open, whatever that is here.
     ({"rlimits": {"nofile": str(int(NR_OPEN.read_text()) + 1)}}, "set the limit nofile"),
 ])
 def test_a_start_that_fails_says_why_and_leaves_nothing(define: t.Any, options: dict[str, t.Any],
-                                                        words: str) -> None:
+                                                        words: str, rootfs: str) -> None:
+    for name, content in {"script": b"#! /bin/nobody -x\n", "text": b"true\n",
+                          "foreign": dynamic(b"/lib/ld-nothing.so.1")}.items():
+        path = pathlib.Path(rootfs, "tmp", name)
+        path.write_bytes(content)
+        path.chmod(0o755)
     define("sleep", "1000", **options)
     outcome = lifecycle.start([NAME])[NAME]
     assert isinstance(outcome, LxcError) and words in str(outcome)
@@ -255,3 +279,31 @@ def test_a_launcher_that_can_not_be_made_is_an_error_of_its_containers(
     assert isinstance(outcome, LxcError) and outcome.subject == "/full"
     recorded = store.read_state(NAME)
     assert recorded and recorded["state"] == "STOPPED" and recorded["error"]["subject"] == "/full"
+
+
+def test_a_control_group_with_processes_hands_on_no_controllers() -> None:
+    """Not needed, they are left; needed, the error says what to do, and that helps."""
+    top = host.Host().unified()
+    available = (cgroup_tree.read("%s/cgroup.controllers" % top) or "").split()
+    if not available:
+        pytest.skip("version 2 has no controllers here")
+    starter.enable(str(top), available, available)
+    folder = "%s/fleet-lxc-test-busy" % top
+    cgroup_tree.make(folder)
+    child = subprocess.Popen(["sleep", "1000"])
+    try:
+        cgroup_tree.write(folder + "/cgroup.procs", str(child.pid))
+        starter.enable(folder, available, [])
+        assert cgroup_tree.read(folder + "/cgroup.subtree_control") == ""
+        with pytest.raises(LxcError, match="processes are in that control group") as caught:
+            starter.enable(folder, available, available[:1])
+        remedy = caught.value.hint.partition(": ")[2]
+        subprocess.run(["sh", "-c", remedy], check=True)
+        starter.enable(folder, available, available[:1])
+        assert available[0] in (cgroup_tree.read(folder + "/cgroup.subtree_control") or "").split()
+    finally:
+        child.kill()
+        child.wait()
+        for path in (folder + "/init", folder):
+            if os.path.isdir(path):
+                os.rmdir(path)

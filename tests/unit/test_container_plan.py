@@ -61,7 +61,9 @@ def test_folders_in_the_hierarchies_that_limit_and_count(kind: str, folders: lis
 def test_one_folder_on_v2_with_controllers_and_a_device_program() -> None:
     groups = plan("v2")["cgroups"]
     assert groups["all"] == ["/cg/fleet-lxc/web1"]
-    assert groups["enable"] == [["/cg", "/cg/fleet-lxc"], sorted(ALL)]
+    assert groups["enable"] == [["/cg", "/cg/fleet-lxc"], sorted(ALL), []]
+    limited = plan("v2", cgroup={"memory.max": "1M", "cpu.weight": "7"})["cgroups"]
+    assert limited["enable"][2] == ["cpu", "memory"]
     assert groups["device_program"] and groups["files"] == []
 
 

@@ -125,9 +125,7 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         _fork_program(plan, console, step)
     for fd, source in enumerate(stdio or (console, console, console)):
         os.dup2(source, fd)
-    step[:] = "change into the folder", plan["cwd"]
-    os.chdir(plan["cwd"])
-    os.getcwd()  # ENOENT where it is outside of the root (CVE-2024-21626)
+    program.change_into(plan["cwd"])
     # As root, with the rights that the container has.
     hooks.run(plan["hooks"], "start", {"LXC_ROOTFS_MOUNT": "/"}, lambda: _give_up_rights(
         {**plan, "uid": 0, "gid": 0, "groups": []}, step))
@@ -144,7 +142,7 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     fault.point("init:ready")
     link.send(b"exec")
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)  # it outlives a monitor that is killed
-    os.execve(path, plan["argv"], plan["environment"])
+    program.execute(path, plan["argv"], plan["environment"])
 
 
 def _set_label(file: str, label: str, step: list[str]) -> None:

@@ -130,7 +130,8 @@ def _plan_cgroups(definition: dict[str, Any], host: Host) -> dict[str, Any]:
         program = device_filter.program([device_filter.parse_rule(r) for r in rules]).hex()
     return {
         "v1": v1, "v2": v2, "all": v1 + ([v2] if v2 else []), "cpusets": cpusets,
-        "enable": [[unified, "%s/%s" % (unified, TREE)], sorted(host.v2)] if v2 and host.v2 else [],
+        "enable": [[unified, "%s/%s" % (unified, TREE)], sorted(host.v2), sorted(
+            {c for c, _file, _value in values} & set(host.v2))] if v2 and host.v2 else [],
         "files": [["%s/%s" % (folders[c], file), value] for c, file, value in values]
         + device_files,
         "device_program": program, "device_rules": list(definition["devices"]),
