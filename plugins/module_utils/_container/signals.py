@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .operation import Outcomes
 
 INIT, ALL = "init", "all"
-_ALWAYS = (signal.SIGKILL, signal.SIGSTOP)  # which no process can ignore, not even an init
+# What no process can ignore, not even an init; SIGCONT is dropped, but after it has had its effect.
+_ALWAYS = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT)
 _ROUNDS = 20  # of a container that makes processes while they are signalled
 
 
