@@ -45,10 +45,20 @@ options:
       - V(present) defines the container, and leaves it running or stopped as it is.
       - V(started) also starts it, and waits until its init runs.
       - V(absent) stops it and removes its definition. The root file system is left where it is,
-        unless it is the container's own.
+        unless O(purge) says otherwise.
     type: str
     choices: [present, started, absent]
     default: present
+  purge:
+    description:
+      - With O(state=absent), remove the container's root file system, too, with everything in it.
+      - Only one that M(fleet.lxc.lxc_rootfs) has made, and that no other container and no clone
+        uses. Any other stays, and a warning says why. Of containers of this task that share one it
+        goes with the last.
+      - That of a container which is absent already is not known any more. M(fleet.lxc.lxc_rootfs)
+        removes it by its path.
+    type: bool
+    default: false
   config_file: &config_file
     description:
       - An LXC configuration file of the managed host, with the keys of today or those of 2009,
@@ -681,6 +691,12 @@ EXAMPLES = r"""
   fleet.lxc.lxc_container:
     name: job
     state: absent
+
+- name: Remove another one, with the root file system that nobody else uses
+  fleet.lxc.lxc_container:
+    name: web7
+    state: absent
+    purge: true
 """
 
 RETURN = r"""

@@ -38,6 +38,19 @@ def shown(unit: str, key: str) -> str:
     return systemctl("show", unit, "--property", key, "--value").stdout.strip()
 
 
+def autostarted() -> str:
+    """What has become of the start of what is marked."""
+    def state() -> str:
+        return shown("fleet-lxc-autostart.service", "ActiveState")
+    wait_until(lambda: state() in ("active", "failed"))
+    return state()
+
+
+def journal() -> str:
+    return subprocess.run(["journalctl", "-b", "-u", "fleet-lxc-autostart", "--no-pager"],
+                          check=True, capture_output=True, text=True).stdout
+
+
 @pytest.fixture
 def units(box: Sandbox) -> t.Iterator[None]:
     """The role's files, for this boot only."""
@@ -67,7 +80,7 @@ def test_what_is_marked_starts_and_everything_ends_in_order(box: Sandbox, units:
     second = box.define("a", TRAP, start_auto=True)
     unmarked = box.define("m", TRAP)
     assert systemctl("start", "fleet-lxc.service").returncode == 0
-    wait_until(lambda: shown("fleet-lxc-autostart.service", "ActiveState") == "active")
+    assert autostarted() == "active", journal()
     assert [observe.status(n)["state"] for n in (first, second, unmarked)] == [
         "RUNNING", "RUNNING", "STOPPED"]
     pid = observe.status(first)["pid"]
@@ -98,10 +111,9 @@ def test_one_that_fails_is_seen_and_keeps_none_back(box: Sandbox, units: None) -
     broken = box.define("broken", start_auto=True, rootfs=str(box.folder / "none"))
     good = box.define("good", TRAP, start_auto=True)
     systemctl("start", "fleet-lxc.service")
-    wait_until(lambda: shown("fleet-lxc-autostart.service", "ActiveState") == "failed")
+    assert autostarted() == "failed"
     assert observe.status(good)["state"] == "RUNNING"
-    log = subprocess.run(["journalctl", "-b", "-u", "fleet-lxc-autostart", "--no-pager"],
-                         check=True, capture_output=True, text=True).stdout
+    log = journal()
     assert broken in log and "lxc_rootfs makes one" in log
     assert systemctl("stop", "fleet-lxc.service").returncode == 0
     assert observe.status(good)["exit"] == {"code": 0}

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -83,6 +84,27 @@ def test_destroy_of_a_running_one_leaves_only_the_root_file_system(box: Sandbox)
     assert not os.path.exists(store.folder(name)) and not os.path.exists(store.run_folder(name))
     assert (box.rootfs / "bin/busybox").exists()
     assert lifecycle.destroy([name])[name] == {"changed": False}
+
+
+def test_a_root_file_system_in_its_own_folder_stays(box: Sandbox) -> None:
+    name = box.define("own")
+    folder = pathlib.Path(store.folder(name))
+    shutil.copytree(box.rootfs, folder / "rootfs", symlinks=True)
+    box.define("own", rootfs=str(folder / "rootfs"))
+    (folder / "rootfs.fleet-lxc.json").write_text('{"version": 1}')
+    box.start(name)
+    assert lifecycle.destroy([name])[name] == {"changed": True}
+    assert sorted(path.name for path in folder.iterdir()) == ["rootfs", "rootfs.fleet-lxc.json"]
+    assert (folder / "rootfs/bin/busybox").exists() and name not in store.names()
+    assert lifecycle.destroy([name])[name] == {"changed": False}
+    # Called when nothing runs and the definition is still there.
+    box.define("own", rootfs=str(folder / "rootfs"))
+    box.start(name)
+    seen = []
+    lifecycle.destroy([name], purge=lambda n: seen.append(
+        (n, observe.status(n)["pid"], store.read_definition(n) is not None)))
+    assert seen == [(name, 0, True)]
+    shutil.rmtree(folder)
 
 
 def test_exit_code_and_console(box: Sandbox) -> None:

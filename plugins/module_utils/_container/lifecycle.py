@@ -39,6 +39,7 @@ _LAST_WORDS = 5  # seconds that an init has after its stop_signal
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .operation import Outcomes
@@ -282,15 +283,17 @@ def restart(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> O
     return outcomes
 
 
-def destroy(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
+def destroy(names: list[str], timeout: float = TIMEOUT,
+            purge: Callable[[str], None] | None = None) -> Outcomes:
     """End and forget containers, with every leftover; the root file system stays.
 
+    :param purge: called with each name, when nothing runs any more and before its definition goes
     :returns: by name: changed
     """
     def run(locks: dict[str, store.Lock], outcomes: Outcomes) -> None:
         for name in locks:
             try:
-                there = os.path.lexists(store.folder(name))
+                there = store.exists(name)
                 there |= store.read_state(name) is not None
                 status = reconcile(name)
                 fault.point("destroy:stopped")
@@ -299,6 +302,8 @@ def destroy(names: list[str], timeout: float = TIMEOUT) -> Outcomes:
                     if problem:
                         raise problem
                 _run_destroy_hooks(name)
+                if purge is not None:
+                    purge(name)
                 _remove_folders(name)
                 outcomes[name] = {"changed": there}
             except LxcError as error:
@@ -329,8 +334,25 @@ def _remove_folders(name: str) -> None:
             raise LxcError("remove", path, errno.EBUSY, "Unmount it first.",
                            "something is mounted on its rootfs")
         try:
-            shutil.rmtree(path)
+            if path == store.folder(name) and _has_rootfs(path):
+                _remove_all_but_rootfs(path)
+            else:
+                shutil.rmtree(path)
         except FileNotFoundError:
             pass
         except OSError as error:
             raise LxcError.from_os("remove", path, error) from error
+
+
+def _has_rootfs(path: str) -> bool:
+    return os.path.isdir(path) and any(map(store.is_rootfs, os.listdir(path)))
+
+
+def _remove_all_but_rootfs(path: str) -> None:
+    for entry in os.scandir(path):
+        if store.is_rootfs(entry.name):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)

@@ -39,6 +39,23 @@ def run_folder(name: str) -> str:
     return "%s/%s" % (RUN, name)
 
 
+def is_rootfs(entry: str) -> bool:
+    """Whether that entry of a container's folder is a root file system or what lxc_rootfs keeps
+    beside one, such as its manifest and its layers."""
+    return entry.split(".")[0] == "rootfs" or entry.startswith(".rootfs.")
+
+
+def exists(name: str) -> bool:
+    """Whether something of the container is on the disk, be it damaged; a root file system is none
+    of it."""
+    try:
+        return not all(map(is_rootfs, os.listdir(folder(name))))
+    except NotADirectoryError:
+        return True
+    except FileNotFoundError:
+        return False
+
+
 def names() -> list[str]:
     """Every defined container, sorted."""
     try:

@@ -4,7 +4,6 @@
 """The Ansible side of lxc_container."""
 from __future__ import annotations
 
-import os
 import typing as t
 
 from .._container import (
@@ -35,6 +34,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "name": {"type": "str", "required": True}, **_DEFINITION},
         "mutually_exclusive": [tuple(CONFIG)]},
     "state": {"type": "str", "choices": ["present", "started", "absent"], "default": "present"},
+    "purge": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 30},
     "apply": {"type": "str", "choices": ["live", "restart", "next_boot"], "default": "live"},
     **_DEFINITION,
@@ -358,17 +358,56 @@ def _put_back(item: _Item) -> None:
 
 def _remove(items: list[_Item], request: Request) -> None:
     todo = [item for item in items if item.error is None
-            and (item.state != "ABSENT" or os.path.lexists(store.folder(item.name)))]
+            and (item.state != "ABSENT" or store.exists(item.name))]
     for item in todo:
         item.actions += ["stop", "remove"] if item.pid else ["remove"]
+    purge = _Purge(todo, request.check_mode) if request.params["purge"] and todo else None
     outcomes: Outcomes = {}
     if todo and not request.check_mode:
-        outcomes = lifecycle.destroy([item.name for item in todo], request.params["timeout"])
+        outcomes = lifecycle.destroy([item.name for item in todo], request.params["timeout"],
+                                     purge.one if purge else None)
     for item in todo:
         outcome = outcomes.get(item.name)
         if isinstance(outcome, LxcError):
             item.error = outcome
             item.actions = []
             continue
+        if purge and request.check_mode:
+            _attempt(item, lambda i: purge.one(i.name))
         item.state, item.pid, item.definition = "ABSENT", 0, None
         item.after = _shown(None, "ABSENT")
+    if purge:
+        purge.explain()
+
+
+class _Purge:
+    """Root file systems that go with their containers, each with the last one that has it."""
+
+    def __init__(self, items: list[_Item], check_mode: bool) -> None:
+        self._items = {item.name: item for item in items}
+        self._check_mode = check_mode
+        self._left: dict[str, str] = {}  # why, by path
+
+    def one(self, name: str) -> None:
+        """Remove that container's, if it is its own by now."""
+        from .rootfs import purge  # which few tasks need
+        item = self._items[name]
+        path = (item.stored or {}).get("rootfs")
+        if not path:
+            return  # its definition is damaged
+        doomed = list(self._items) if self._check_mode else [name]
+        done, why = purge(path, doomed, self._check_mode)
+        if why:
+            self._left[path] = why
+            return
+        self._left.pop(path, None)
+        if done:
+            item.actions.append("purge")
+
+    def explain(self) -> None:
+        """Say what stays."""
+        for item in self._items.values():
+            why = self._left.pop((item.stored or {}).get("rootfs", ""), "")
+            if why:
+                item.warnings.append("Its root file system %s stays: %s." % (
+                    (item.stored or {}).get("rootfs"), why))

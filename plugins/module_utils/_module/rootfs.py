@@ -9,6 +9,7 @@ import typing as t
 
 from .._container import store
 from .._container.observe import status as container_status
+from .._kernel.errors import LxcError
 from .._rootfs.apply import apply
 from .._rootfs.clone import METHODS
 from .._rootfs.debootstrap import TOOLS, VARIANTS
@@ -98,6 +99,25 @@ def handle(request: Request) -> dict[str, t.Any]:
             for name in users(spec.clone.src):  # so that none of them is started meanwhile
                 locks.callback(store.Lock(name, _LOCK_SECONDS).release)
         return _handle(request, spec, absent)
+
+
+def purge(path: str, doomed: list[str], check_mode: bool) -> tuple[list[str], str]:
+    """Remove a container's root file system, where it is its own: this module made it, and nobody
+    else uses it.
+
+    :param doomed: the containers that are about to be forgotten
+    :returns: what was done, and why nothing was
+    """
+    spec = make_spec({"path": path})
+    state = observe(spec, True, _state)
+    state.users = [name for name in state.users if name not in doomed]
+    try:
+        operations = plan_absent(spec, state)
+    except LxcError as error:
+        return [], error.detail
+    if operations and not check_mode:
+        apply(spec.path, operations)
+    return [operation.describe() for operation in operations], ""
 
 
 def _resolved(params: dict[str, t.Any]) -> dict[str, t.Any]:
