@@ -137,6 +137,9 @@ def test_files_that_can_not_be(box: Sandbox) -> None:
             (("put", name, "/tmp/x"), b"x", b"--size is missing"),
             (("put", "--mode=9", "--size=1", name, "/tmp/x"), b"x", b"takes a number"),
             (("fetch", name), b"", b"one container and one file"),
+            (("fetch", "--offset=-1", name, "/x"), b"", b"a number from 0 on"),
+            (("attach", "--timeout=-1", name, "id"), b"", b"more than 0"),
+            (("attach", "--timeout=nan", name, "id"), b"", b"more than 0"),
             (("fetch", "nobody", "/x"), b"", b"not defined")):
         done = run(*words[1:], data=data, word=words[0])
         assert done.returncode == 125 and text in done.stderr, (words, done.stderr)

@@ -26,6 +26,8 @@ def test_what_the_command_line_says(arguments, options, names) -> None:
     (["frob"], "no word"), (["list", "a"], "no name"), (["start"], "names"),
     (["console", "a", "b"], "one name"), (["start", "--kill", "a"], "no option --kill"),
     (["stop", "a", "--timeout"], "needs a value"), (["stop", "a", "--timeout", "x"], "a number"),
+    (["stop", "a", "--timeout", "-1"], "from 0 on"), (["stop", "a", "--timeout=nan"], "from 0 on"),
+    (["events", "--count=-2"], "from 0 on"), (["console", "a", "--tty=-1"], "from 0 on"),
     (["stop", "--kill=1", "a"], "takes no value"), (["console", "a", "--escape", "ab"], "letter"),
 ])
 def test_a_wrong_command_line_is_explained(arguments, said, capsys) -> None:

@@ -104,11 +104,15 @@ class Options:
                 self.timeout = float(value)
             except ValueError:
                 raise _misused("--timeout takes seconds") from None
+            if not 0 < self.timeout < 1 << 31:  # which "nan" is not either
+                raise _misused("--timeout takes seconds, more than 0")
         elif word[2:] in self._file:
             try:
                 self._file[word[2:]] = int(value, 8 if word == "--mode" else 10)
             except ValueError:
                 raise _misused("%s takes a number" % word) from None
+            if self._file[word[2:]] < 0:
+                raise _misused("%s takes a number from 0 on" % word)
         else:
             setattr(self.command, word[2:], value)
 

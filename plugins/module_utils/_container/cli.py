@@ -104,6 +104,8 @@ def _parse(word: str, rest: list[str]) -> tuple[dict[str, Any], list[str]]:
             options[key[2:]] = _VALUES[key](value)
         except ValueError:
             raise ValueError("%s takes a number, not %r" % (key, value)) from None
+        if key != "--group" and key != "--escape" and not 0 <= options[key[2:]] < 1 << 31:
+            raise ValueError("%s takes a number from 0 on, not %r" % (key, value))
     if bool(names) == (word in _ALONE) or word == "console" and len(names) > 1:
         raise ValueError("%s takes %s" % (word, "no name" if word in _ALONE else
                                           "one name" if word == "console" else "names"))

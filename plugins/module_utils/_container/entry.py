@@ -22,6 +22,8 @@ from .._kernel.errors import LxcError
 from . import program, transfer, users
 from .target import DOING
 
+_CHDIR = "change into the folder"
+
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -78,7 +80,8 @@ def run(target: Target, command: Command, stdio: tuple[int, int, int], status: i
     except LxcError as error:
         tell(status, error)
     except OSError as error:
-        tell(status, LxcError.from_os(step[0], step[1], error))
+        tell(status, LxcError.from_os(step[0], step[1], error, "Name a folder of the container "
+                                      "that the user may enter." if step[0] == _CHDIR else ""))
     except BaseException as error:
         tell(status, LxcError(step[0], step[1], detail=repr(error)))
     finally:
@@ -134,7 +137,7 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.umask(0o022)
     cwd = command.cwd or plan["cwd"]
-    step[:] = "change into the folder", cwd
+    step[:] = _CHDIR, cwd
     os.chdir(cwd)
     os.getcwd()  # ENOENT where it is outside of the root (CVE-2024-21626)
     names = {"USER": account.name, "LOGNAME": account.name} if account.name else {}

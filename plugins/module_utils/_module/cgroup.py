@@ -114,9 +114,12 @@ def _apply(items: list[_Item], wanted: _Wanted) -> None:
         with store.HostLock():
             for item in todo:
                 item.attempt(lambda i: i.change_definition(wanted))
-    for item in items:
-        if item.changed and item.groups is not None:
+    for item in todo:
+        if item.error is not None:
+            item.take_stock(wanted)
+        elif item.groups is not None:
             item.attempt(lambda i: i.read_again(wanted))
+    for item in items:
         item.after = item.shown(wanted, True)
 
 
@@ -214,6 +217,18 @@ class _Item:
         if self.groups is not None:
             after, self.unread = self.groups.read(wanted.keys)
             self.values = (self.values[0], after)
+
+    def take_stock(self, wanted: _Wanted) -> None:
+        """After a failure: what is, in place of what was to be."""
+        try:
+            self.definition = store.read_definition(self.name) or self.stored
+            self.read_again(wanted)
+            if wanted.devices and self.running:
+                self.devices = (self.devices[0], device_live.current(self.name))
+        except LxcError:
+            pass  # the first error counts
+        self.changed = (self.definition_changed() or self.values[0] != self.values[1]
+                        or self.devices[0] != self.devices[1])
 
     def shown(self, wanted: _Wanted, after: bool) -> dict[str, t.Any]:
         """A side of the diff."""
