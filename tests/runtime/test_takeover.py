@@ -258,9 +258,29 @@ def test_a_second_nic_and_a_nexthop_object_are_refused(netlink: Netlink) -> None
         plan(netlink, takeover="eth0")
     ip("route", "del", "10.77.0.0/16")
     run(netlink, takeover="eth0")
+    # The object itself may stay, with no route: nobody uses it.
+    assert "id 7" in ip("nexthop")
     netlink.create_veth("eth1", "eth1far")
     with pytest.raises(LxcError, match="taken over eth0"):
         plan(netlink, takeover="eth1")
+
+
+@pytest.mark.parametrize("family, word", [("-4", "iif"), ("-6", "oif")])
+def test_a_rule_that_names_the_nic_is_refused_and_one_for_the_bridge_used(
+        lan: Lan, netlink: Netlink, family: str, word: str) -> None:
+    """Packets would no longer be what the rule is about, and policy routing silently end."""
+    ip(family, "rule", "add", "priority", "77", word, "eth0", "lookup", "1000")
+    before = show_all()
+    with pytest.raises(LxcError, match="77: %s eth0" % word) as caught:
+        plan(netlink, takeover="eth0")
+    assert "ip rule add" in caught.value.hint and show_all() == before
+    ip(family, "rule", "add", "priority", "78", word, "br0", "lookup", "1000")
+    ip(family, "rule", "del", "priority", "77")
+    run(netlink, takeover="eth0")
+    assert "detached" not in ip(family, "rule") and lan.answers(HOST)
+    # One that comes later changes nothing that was asked for.
+    ip(family, "rule", "add", "priority", "79", word, "eth0", "lookup", "1000")
+    assert plan(netlink, takeover="eth0")[0].operations == []
 
 
 @pytest.mark.skipif(shutil.which("nft") is None, reason="needs the program nft")

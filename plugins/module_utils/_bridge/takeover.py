@@ -73,6 +73,11 @@ def check(spec: BridgeSpec, state: BridgeState) -> None:
         if ids:
             problem = "a route uses the nexthop object %d" % ids[0]
             hint = "Write such routes without 'nhid' first; 'ip nexthop' lists the objects."
+        elif state.nic_rules and link["master"] != spec.name:
+            problem = "a policy rule names it, %s" % state.nic_rules[0]
+            hint = ("What it is for would come in, and go out, by %s: add the rule for that with "
+                    "'ip rule add', which may be done before there is such a link, and remove "
+                    "the one for %s." % (spec.name, nic))
     if problem:
         raise LxcError(doing, spec.name, detail=problem, hint=hint)
 

@@ -29,6 +29,8 @@ _GETLINK, _SETLINK = 18, 19
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _NEWNEIGH, _DELNEIGH, _GETNEIGH = 28, 29, 30
+_GETRULE = 34
+_FRA_IIFNAME, _FRA_PRIORITY, _FRA_OIFNAME = 3, 6, 17
 _IFLA_IFALIAS, _IFLA_EXT_MASK = 20, 29
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 3, 6, 8
 # The rest is the kernel's to say: whether an address is secondary, tentative, deprecated.
@@ -323,6 +325,19 @@ class LinkConfig:
                     and family in (socket.AF_INET, socket.AF_INET6):
                 found.append(Neighbour(family, values[_NDA_DST], values[_NDA_LLADDR],
                                        bool(state & _NUD_PERMANENT), flags & ~0x10))
+        return found
+
+    def rules(self, name: str) -> list[str]:
+        """The policy rules (ip-rule(8)) that name the link, as ``32765: iif eth0``."""
+        found = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for data in self._dump(_GETRULE, 12, "list rules that name", name, family):
+                values = dict(_attributes(data, 28))
+                for key, word in ((_FRA_IIFNAME, "iif"), (_FRA_OIFNAME, "oif")):
+                    if data[16] == family \
+                            and os.fsdecode(values.get(key, b"").rstrip(b"\0")) == name:
+                        number = struct.unpack("I", values.get(_FRA_PRIORITY, b"\0" * 4))[0]
+                        found.append("%d: %s %s" % (number, word, name))
         return found
 
     def alias(self, name: str) -> str:
