@@ -75,6 +75,13 @@ def test_a_role_has_its_papers(role: str) -> None:
     assert [name for name in defaults if name not in options] == []
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_heeds_check_mode_whoever_asks_for_it(role: str) -> None:
+    """ansible_check_mode is the command line's alone, not a task's or a play's."""
+    for path in (ROOT / "roles" / role / "tasks").glob("*.yml"):
+        assert not re.search("^[^#]*ansible_check_mode", path.read_text(), re.MULTILINE), path
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_has_an_integration_target(name: str) -> None:
     assert (ROOT / "tests" / "integration" / "targets" / name / "tasks" / "main.yml").exists()

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A VNC client (RFC 6143) that logs in, types a line, and takes a picture.
 
-rfb.py HOST PORT PASSWORD PICTURE.png LINE [CA.pem]; says the size and depth, and how many colours
-the picture has, as JSON. With CA.pem it logs in by VeNCrypt's X509Vnc only, without by VncAuth.
+rfb.py HOST PORT PASSWORD PICTURE.png LINE [CA.pem|anonymous]; says the size and depth, and how
+many colours the picture has, as JSON. With CA.pem it logs in by VeNCrypt's X509Vnc, with "anonymous"
+by its TLSVnc, without by VncAuth.
 """
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ except ImportError:
     from cryptography.hazmat.primitives.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
-VNC_AUTH, VENCRYPT, X509_VNC = 2, 19, 261
+VNC_AUTH, VENCRYPT, TLS_VNC, X509_VNC = 2, 19, 258, 261
+ANONYMOUS = "anonymous"
 
 
 def read(link: socket.socket, size: int) -> bytes:
@@ -51,10 +53,11 @@ def log_in(link: socket.socket, host: str, password: str, authority: str | None)
         link.sendall(b"\0\2")
         assert read(link, 1) == b"\0"
         offered = [number(link, "I") for _each in range(number(link, "B"))]
-        assert offered == [X509_VNC], "VeNCrypt has %s" % offered
-        link.sendall(struct.pack(">I", X509_VNC))
+        kind = TLS_VNC if authority == ANONYMOUS else X509_VNC
+        assert offered == [kind], "VeNCrypt has %s" % offered
+        link.sendall(struct.pack(">I", kind))
         assert read(link, 1) == b"\1"
-        link = ssl.create_default_context(cafile=authority).wrap_socket(link, server_hostname=host)
+        link = context(authority).wrap_socket(link, server_hostname=host)
     # DES with each byte's bits the other way round, as RFC 6143, 7.2.2 and every server have it.
     key = bytes(int(f"{byte:08b}"[::-1], 2)
                 for byte in password.encode()[:8].ljust(8, b"\0"))
@@ -63,6 +66,17 @@ def log_in(link: socket.socket, host: str, password: str, authority: str | None)
     if number(link, "I"):
         raise SystemExit("refused: " + read(link, number(link, "I")).decode())
     return link
+
+
+def context(authority: str) -> ssl.SSLContext:
+    if authority != ANONYMOUS:
+        return ssl.create_default_context(cafile=authority)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    made.maximum_version = ssl.TLSVersion.TLSv1_2  # 1.3 has no keys without a certificate
+    made.set_ciphers("aNULL:@SECLEVEL=0")
+    return made
 
 
 def press(link: socket.socket, line: str) -> None:
