@@ -4,7 +4,8 @@
 """A VNC client (RFC 6143) that logs in, types a line, and takes a picture.
 
 rfb.py HOST PORT PASSWORD PICTURE.png LINE [CA.pem|anonymous]; says the size and depth, and how
-many colours the picture has, as JSON. With CA.pem it logs in by VeNCrypt's X509Vnc, with "anonymous"
+many colours the picture has, as JSON. With CA.pem it logs in by VeNCrypt's X509Vnc, with
+"anonymous"
 by its TLSVnc, without by VncAuth.
 """
 from __future__ import annotations
