@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import json
 import shutil
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._bridge.plan import (
 from ansible_collections.fleet.lxc.plugins.module_utils._bridge.spec import make_spec
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
-from lan import FAR, GATEWAY, GATEWAY6, HOST, HOST6, MAC, Lan, ip, show, show_all
+from lan import FAR, GATEWAY, GATEWAY6, HOST, HOST6, MAC, Lan, batch, ip, show, show_all
 from network_sandbox import inside, new_sandbox
 
 sandbox = pytest.fixture(new_sandbox)
@@ -251,15 +252,55 @@ def test_what_cannot_be_taken_over_is_refused(netlink: Netlink, options: dict[st
     assert show_all() == before
 
 
-def test_a_second_nic_and_a_nexthop_object_are_refused(netlink: Netlink) -> None:
-    ip("nexthop", "add", "id", "7", "via", "192.0.2.1", "dev", "eth0")
-    ip("route", "add", "10.77.0.0/16", "nhid", "7")
-    with pytest.raises(LxcError, match="nexthop object 7"):
+def nexthop_routes() -> None:
+    """As systemd-networkd of Debian 13 makes them for what a router advertises, and others."""
+    batch("nexthop add id 7 via 192.0.2.1 dev eth0\n"
+          "nexthop add id 8 via 192.0.2.2 dev eth0\n"
+          "nexthop add id 9 group 7/8\n"
+          "nexthop add id 10 via 2001:db8::1 dev eth0\n"
+          "nexthop add id 11 dev eth0\n"
+          "route add 10.77.0.0/16 nhid 7 metric 5\n"
+          "route add 10.78.0.0/16 nhid 9\n"
+          "route add 10.79.0.0/16 nhid 11\n"
+          "route add 2001:db8:7::/64 nhid 10 metric 1024 proto ra\n")
+
+
+def test_routes_by_nexthop_objects_are_written_out_on_the_bridge(
+        lan: Lan, netlink: Netlink) -> None:
+    nexthop_routes()
+    with lan.pings(lan.client, HOST) as lost:
+        run(netlink, takeover="eth0")
+    assert lost == {HOST: 0}
+    found = [*json.loads(ip("-j", "route")), *json.loads(ip("-6", "-j", "route"))]
+    by = {route["dst"]: route for route in found
+          if route["dst"].startswith(("10.7", "2001:db8:7:"))}
+    assert {target: (route.get("dev"), route.get("gateway"), "nhid" in route)
+            for target, route in by.items()} == {
+        "10.77.0.0/16": ("br0", "192.0.2.1", False), "10.78.0.0/16": (None, None, False),
+        "10.79.0.0/16": ("br0", None, False), "2001:db8:7::/64": ("br0", "2001:db8::1", False)}
+    assert [hop["dev"] for hop in by["10.78.0.0/16"]["nexthops"]] == ["br0", "br0"]
+    assert not [route for route in found if route.get("dev") == "eth0"]
+    run(netlink, "absent")
+    back = json.loads(ip("-j", "route", "show", "10.77.0.0/16"))[0]
+    assert (back["dev"], back["gateway"], back["metric"]) == ("eth0", "192.0.2.1", 5)
+
+
+def test_undo_with_nexthop_objects_at_every_step(netlink: Netlink) -> None:
+    nexthop_routes()
+    fail_at_every_step(netlink, "present", takeover="eth0")
+    assert "nhid 9" in ip("route") and "nhid 10" in ip("-6", "route")
+
+
+def test_hidden_nexthop_objects_are_refused(netlink: Netlink) -> None:
+    nexthop_routes()
+    with open("/proc/sys/net/ipv4/nexthop_compat_mode", "w", encoding="ascii") as file:
+        file.write("0")
+    with pytest.raises(LxcError, match="nexthop object 7.*nexthop_compat_mode"):
         plan(netlink, takeover="eth0")
-    ip("route", "del", "10.77.0.0/16")
+
+
+def test_a_second_nic_is_refused(netlink: Netlink) -> None:
     run(netlink, takeover="eth0")
-    # The object itself may stay, with no route: nobody uses it.
-    assert "id 7" in ip("nexthop")
     netlink.create_veth("eth1", "eth1far")
     with pytest.raises(LxcError, match="taken over eth0"):
         plan(netlink, takeover="eth1")

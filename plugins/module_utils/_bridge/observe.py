@@ -52,6 +52,7 @@ class BridgeState:
     nic: str = ""  # whose addresses it shall take over, or has
     nic_link: Link | None = None
     nic_has: Belongings | None = None
+    nexthops_hidden: bool = False  # whether routes by nexthop objects don't say their links
     nic_rules: list[str] = dataclasses.field(default_factory=list)  # that name it
     new_settings: dict[str, str] = dataclasses.field(default_factory=dict)  # of a new link
     strict: bool = False  # whether net.ipv4.conf.all.rp_filter is 1
@@ -122,6 +123,7 @@ def _observe_nic(netlink: Netlink, spec: BridgeSpec, state: BridgeState,
     if state.nic_link is not None:
         state.nic_has = observe_belongings(netlink, state.nic)
         state.nic_rules = LinkConfig(netlink).rules(state.nic)
+        state.nexthops_hidden = sysctls.read("net/ipv4/nexthop_compat_mode") == "0"
         state.new_settings = settings_of("default")
         state.strict = sysctls.read(RP_FILTER % "all") == "1"
 

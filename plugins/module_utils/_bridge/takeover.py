@@ -70,9 +70,9 @@ def check(spec: BridgeSpec, state: BridgeState) -> None:
         problem, hint = "it is a port of %s" % link["master"], "Take it from there first."
     elif state.nic_has is not None:
         ids = [r.nexthop_object for r in state.nic_has.routes if r.nexthop_object]
-        if ids:
-            problem = "a route uses the nexthop object %d" % ids[0]
-            hint = "Write such routes without 'nhid' first; 'ip nexthop' lists the objects."
+        if ids and state.nexthops_hidden:
+            problem = "a route uses the nexthop object %d, and the kernel hides its link" % ids[0]
+            hint = "Set the sysctl net.ipv4.nexthop_compat_mode to 1, which is its default."
         elif state.nic_rules and link["master"] != spec.name:
             problem = "a policy rule names it, %s" % state.nic_rules[0]
             hint = ("What it is for would come in, and go out, by %s: add the rule for that with "

@@ -44,6 +44,8 @@ _FOREVER = 0xFFFFFFFF
 _RTA_KEPT = {_RTA_DST, _RTA_SRC, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS,
              _RTA_MULTIPATH, _RTA_FLOW, _RTA_TABLE, _RTA_VIA, _RTA_PREF, _RTA_ENCAP_TYPE,
              _RTA_ENCAP, _RTA_NH_ID}
+# What an object of ``ip nexthop`` says in the stead of these, which the kernel shows beside its id.
+_BY_OBJECT = {_RTA_GATEWAY, _RTA_VIA, _RTA_MULTIPATH, _RTA_ENCAP_TYPE, _RTA_ENCAP}
 _ONLINK = 4  # of a route's flags, the only one that is not the kernel's
 _TABLE_MAIN, _TABLE_LOCAL = 254, 255
 BY_KERNEL = 2  # RTPROT_KERNEL: such routes come and go with the addresses
@@ -227,13 +229,19 @@ class Route:
                 == dataclasses.replace(other, expires=None))
 
     def request(self, index: int, was: int) -> bytes:
-        """The body of a message about it on link number ``index`` instead of ``was``."""
+        """The body of a message about it on link number ``index`` instead of ``was``.
+
+        A nexthop object is of one link. On another the route says itself what the object said.
+        """
+        by_object = self.nexthop_object is not None and index == was
         attributes = []
         for kind, value in self.attributes:
+            if kind in _BY_OBJECT if by_object else kind == _RTA_NH_ID:
+                continue
             if kind == _RTA_MULTIPATH:
                 value = _nexthops(value, index, was)
             attributes.append((kind, value))
-        if _RTA_MULTIPATH not in dict(self.attributes):
+        if not by_object and _RTA_MULTIPATH not in dict(self.attributes):
             attributes.append((_RTA_OIF, struct.pack("i", index)))
         if self.expires is not None:
             left = self.expires - int(time.monotonic() - self.seen)
@@ -266,7 +274,8 @@ class Neighbour:
 
 def replaces(route: Route) -> bool:
     """Whether giving it to one link takes it from the other."""
-    return route.family == socket.AF_INET6 and route.has_gateway
+    return (route.family == socket.AF_INET6 and route.has_gateway
+            and route.nexthop_object is None)
 
 
 def default_route(family: int, gateway: str) -> Route:
@@ -310,6 +319,8 @@ class LinkConfig:
                 links = {struct.unpack("i", attributes[_RTA_OIF])[0]} if _RTA_OIF in attributes \
                     else set()
                 links |= set(_nexthop_links(attributes.get(_RTA_MULTIPATH, b"")))
+                if not links and _RTA_NH_ID in attributes:
+                    links = {index}  # without nexthop_compat_mode nobody says; it may be this one
                 route = _route(data, attributes)
                 if index in links and route.table != _TABLE_LOCAL:
                     found.append(route)
