@@ -452,6 +452,13 @@ options:
   pty_max: &pty_max
     description: How many pseudo terminals the container may have at a time; V(1024) for a new one.
     type: int
+  console_path: &console_path
+    description:
+      - A terminal of the host, like V(/dev/tty8), that the console is attached to, both ways,
+        beside its log; or a file that gets what is said.
+      - With V(none) there is no console, and the program has C(/dev/null) as its input and output.
+        V("") goes back to what it is without.
+    type: str
   console_logfile: &console_logfile
     description:
       - A file of the host that has what the container writes on its console, in place of
@@ -489,7 +496,9 @@ options:
       - V(pre-start), V(start-host), V(stop), V(post-stop) and V(destroy) run as root of the host,
         V(pre-mount), V(mount) and V(autodev) on its files but in the container's namespaces, and
         V(start) inside with the container's rights. Each may take a minute.
-      - V(stop) gets no namespaces of the container, since these are gone with it.
+      - V(stop) gets the namespaces that have ended as C(/proc/PID/fd/N), as arguments like
+        C(net:/proc/PID/fd/N) or with O(hook_version=1) in variables like C(LXC_NET_NS), unless the
+        container's monitor was killed. V(start-host) gets init's process id in C(LXC_PID).
       - V(clone) runs as root of the host when a container is defined for the first time on a root
         file system that M(fleet.lxc.lxc_rootfs) has cloned from another container's, with that
         one's name in C(LXC_SRC_NAME) and the new tree mounted on C(LXC_ROOTFS_MOUNT). Where it
@@ -591,6 +600,7 @@ options:
       tty_max: *tty_max
       tty_dir: *tty_dir
       pty_max: *pty_max
+      console_path: *console_path
       console_logfile: *console_logfile
       namespace_keep: *namespace_keep
       namespace_clone: *namespace_clone

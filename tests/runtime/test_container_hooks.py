@@ -54,7 +54,8 @@ def test_all_run_in_order(box: Sandbox, hook: pathlib.Path, privileged: bool) ->
     said = lines(box)
     assert [line[0] for line in said] == kinds
     for kind, words, whose, version, target, namespace in said:
-        assert (words, whose, version) == ("%s lxc %s" % (name, kind), name, "0")
+        assert words.startswith("%s lxc %s" % (name, kind)) and (whose, version) == (name, "0")
+        assert (len(words.split()) > 3) is (kind == "stop")
         assert (namespace == os.readlink("/proc/self/ns/pid")) is (kind in HOST)
         assert (namespace == inside) is (kind not in HOST)
         assert target == ("stop" if kind in ("stop", "post-stop") else "")
@@ -162,3 +163,25 @@ def test_a_stop_waits_for_slow_ones(box: Sandbox, monkeypatch: t.Any) -> None:
     box.start(name)
     outcome = lifecycle.stop([name], kill=True)[name]
     assert isinstance(outcome, dict) and begun(box) == ["done"]
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_stop_hook_finds_the_namespaces_that_have_ended(box: Sandbox, version: int) -> None:
+    """And a start-host hook finds init."""
+    say = {0: "for a; do case $a in *:/*) echo ${a%%:*}=$(readlink ${a#*:});; esac; done",
+           1: "for k in NET PID MNT USER; do eval p=\\$LXC_${k}_NS; "
+              "echo $k=$(readlink $p) | tr A-Z a-z; done"}[version]
+    script = box.folder / "stop"
+    script.write_text("#!/bin/sh\n{ %s; } > %s/log\n" % (say, box.folder))
+    script.chmod(0o755)
+    tell = "echo $LXC_PID > %s/pid; :" % box.folder
+    name = box.define("spaces", hooks={"stop": str(script), "start-host": tell},
+                      hook_version=version)
+    pid = box.start(name)["pid"]
+    wanted = {kind: os.readlink("/proc/%d/ns/%s" % (pid, kind))
+              for kind in ("net", "pid", "mnt", "user")}
+    lifecycle.stop([name], kill=True)
+    box.ended(name)
+    said = dict(line.split("=") for line in (box.folder / "log").read_text().splitlines())
+    assert {kind: said[kind] for kind in wanted} == wanted
+    assert (box.folder / "pid").read_text() == "%d\n" % pid

@@ -4,11 +4,15 @@
 """Whole systems: Debian's systemd and busybox's init, from their start to their halt."""
 from __future__ import annotations
 
+import fcntl
 import os
 import pathlib
+import select
 import shutil
+import struct
 import subprocess
 import tempfile
+import termios
 import typing as t
 
 import cgroup_sandbox
@@ -189,3 +193,52 @@ def test_mounts_out_of_a_file(box: Sandbox) -> None:
     (box.folder / "fstab").write_text("%s mnt none bind,ro 0 0\n" % box.folder)
     pid = box.launch("fstab", mount_fstab=str(box.folder / "fstab"))
     assert "ro" in mounted(pid)["/mnt"]["options"].split(",")
+
+
+def test_a_console_on_a_terminal_of_the_host(box: Sandbox) -> None:
+    """Both ways, raw, of the same size, and as before at the end; the log has it all too."""
+    outer, inner = os.openpty()
+    fcntl.ioctl(outer, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+    before = termios.tcgetattr(inner)
+    name = box.define("tty", "busybox stty size; read line; echo got $line",
+                      console_path=os.ttyname(inner))
+    box.start(name)
+    seen = bytearray()
+
+    def said(word: bytes) -> bool:
+        if select.select([outer], [], [], 0.1)[0]:
+            seen.extend(os.read(outer, 4096))
+        return word in seen
+
+    wait_until(lambda: said(b"33 99"))
+    assert not termios.tcgetattr(inner)[3] & (termios.ECHO | termios.ICANON)
+    os.write(outer, b"word\n")
+    wait_until(lambda: said(b"got word"))
+    box.ended(name)
+    assert console(name).splitlines() == ["33 99", "word", "got word"]
+    assert termios.tcgetattr(inner) == before
+    os.close(inner)
+    os.close(outer)
+
+
+def test_a_console_on_a_file_and_none(box: Sandbox) -> None:
+    file = box.folder / "said"
+    box.run("file", "echo for the file", console_path=str(file))
+    assert file.read_bytes() == b"for the file\r\n" and file.stat().st_mode & 0o777 == 0o600
+    for init in (False, True):
+        name = "none%d" % init
+        pid = box.launch(name, "ls /dev/console /dev/lxc/console; exec busybox sleep 1000",
+                         console_path="none", tty_dir="lxc", tty_max=1, init=init)
+        assert not os.path.lexists("/proc/%d/root/dev/console" % pid)
+        assert os.path.exists("/proc/%d/root/dev/lxc/tty1" % pid)
+        child = wait_until(lambda p=pid: next((c for c in [p, *children(p)] if b"sleep" in  # type: ignore[misc]
+                           pathlib.Path("/proc/%d/cmdline" % c).read_bytes()), None))
+        assert {os.readlink("/proc/%d/fd/%d" % (child, fd)) for fd in (0, 1, 2)} == {"/dev/null"}
+        assert console(box.names[-1]) == ""
+    error = box.refused("nowhere", console_path="/no/such/terminal")
+    assert "attach the console" in str(error) and "console_path" in error.hint
+
+
+def children(pid: int) -> list[int]:
+    path = pathlib.Path("/proc/%d/task/%d/children" % (pid, pid))
+    return [int(word) for word in path.read_text().split()]

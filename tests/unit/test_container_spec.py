@@ -44,8 +44,8 @@ def test_a_new_definition_is_whole_and_safe() -> None:
         "privileged": False, "idmap": None, "halt_signal": None, "reboot_signal": None,
         "stop_signal": None, "init": False, "init_groups": [], "mount_auto": None,
         "mount_fstab": None, "rootfs_options": [], "autodev": True, "tty_max": 0, "tty_dir": None,
-        "pty_max": 1024, "console_logfile": None, "namespace_keep": [], "namespace_clone": [],
-        "namespace_share": {}, "hooks": {}, "hook_version": 0, "arch": None,
+        "pty_max": 1024, "console_logfile": None, "console_path": None, "namespace_keep": [],
+        "namespace_clone": [], "namespace_share": {}, "hooks": {}, "hook_version": 0, "arch": None,
         "apparmor_profile": None, "selinux_context": None, "keyring_session": True,
         "time_offset_boot": None, "time_offset_monotonic": None, "start_auto": False,
         "start_delay": 0, "start_order": 0, "group": []}

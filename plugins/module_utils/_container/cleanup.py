@@ -104,11 +104,13 @@ def patience_with_programs(name: str, recorded: dict[str, Any]) -> float:
 
 
 def run_programs(name: str, recorded: dict[str, Any], groups: list[str],
-                 exit_status: dict[str, int] | None) -> LxcError | None:
+                 exit_status: dict[str, int] | None, held: dict[str, int] | None = None
+                 ) -> LxcError | None:
     """The hooks for the end, then the scripts of the links, each though another has failed:
     nothing is undone by them.
 
     :param groups: the control groups that could not be removed
+    :param held: descriptors of its namespaces, where somebody has kept them
     :returns: the first hook's problem; what fails is also said in the container's log
     """
     problem = None
@@ -117,8 +119,9 @@ def run_programs(name: str, recorded: dict[str, Any], groups: list[str],
         rebooting = (exit_status or {}).get("signal") == signal.SIGHUP
         for kind in _HOOKS:
             try:
-                hooks.run(recorded["hooks"], kind, {"LXC_TARGET": "reboot" if rebooting
-                                                    else "stop"})
+                hooks.run(recorded["hooks"], kind, {
+                    "LXC_TARGET": "reboot" if rebooting else "stop"},
+                    held=held if kind == "stop" else None)
             except LxcError as error:
                 note(name, str(error))
                 problem = problem or error

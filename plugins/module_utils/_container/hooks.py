@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 INSIDE = ("pre-mount", "mount", "autodev")  # in its namespaces, on the host's files still
 TIMEOUT = 60  # seconds
+_NAMESPACES = ("user", "mnt", "pid", "uts", "ipc", "net", "cgroup", "time")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -40,25 +41,45 @@ def facts(definition: dict[str, Any], config: str, root: str, log: str) -> dict[
             "environment": {
                 "LXC_NAME": definition["name"], "LXC_CONFIG_FILE": config,
                 "LXC_ROOTFS_PATH": definition["rootfs"], "LXC_ROOTFS_MOUNT": root,
+                **({"LXC_CONSOLE": definition["console_path"]}
+                   if definition.get("console_path") else {}),
                 "LXC_CONSOLE_LOGPATH": log, "LXC_CGNS_AWARE": "1", "LXC_LOG_LEVEL": "ERROR"}}
 
 
+def namespaces(pid: int) -> dict[str, int]:
+    """Descriptors of a process's namespaces, for the stop hook to find those of a container that
+    has ended."""
+    found = {}
+    for kind in _NAMESPACES:
+        try:
+            found[kind] = os.open("/proc/%d/ns/%s" % (pid, kind), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue  # it has ended, or this kernel has none
+    return found
+
+
 def run(found: dict[str, Any], kind: str, more: dict[str, str] | None = None,
-        before: Callable[[], None] | None = None) -> None:
+        before: Callable[[], None] | None = None, held: dict[str, int] | None = None) -> None:
     """Run the hooks of a kind, one after the other.
 
     :param found: as facts() has it
     :param more: variables beside LXC's that all have
+    :param held: what namespaces() has found, open in this process: told in variables, and where
+        hook_version is 0 as arguments
     :param before: called in the new process before the program runs
     :raises LxcError: for the first that fails, with what it said
     """
     for command in (found.get("commands") or {}).get(kind) or []:
+        places = {name: "/proc/%d/fd/%d" % (os.getpid(), fd)
+                  for name, fd in (held or {}).items()}
         variables = {"PATH": _PATH, **found["environment"], "LXC_HOOK_TYPE": kind,
                      "LXC_HOOK_SECTION": "lxc", "LXC_HOOK_VERSION": str(found["version"]),
-                     **(more or {})}
+                     **(more or {}),
+                     **{"LXC_%s_NS" % name.upper(): path for name, path in places.items()}}
         line = command
         if found["version"] == 0:  # words without anything that a shell would take
-            line = "%s %s lxc %s" % (command, variables["LXC_NAME"], kind)
+            line = " ".join([command, variables["LXC_NAME"], "lxc", kind,
+                             *("%s:%s" % place for place in places.items())])
         _run(line, variables, "run the %s hook" % kind, command, before)
 
 

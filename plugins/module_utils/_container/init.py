@@ -23,7 +23,7 @@ import termios
 
 from .._kernel import capabilities, mounts, syscalls
 from .._kernel.errors import LxcError
-from . import clocks, fault, hooks, program, reaper, store
+from . import clocks, console_path, fault, hooks, program, reaper, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -120,7 +120,10 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
             os._exit(127)
     step[:] = "take the console as terminal of", plan["name"]
     os.setsid()
-    fcntl.ioctl(console, termios.TIOCSCTTY, 0)
+    if plan["console"] == console_path.NONE:
+        console = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    else:
+        fcntl.ioctl(console, termios.TIOCSCTTY, 0)
     if plan["init"]:
         _fork_program(plan, console, step)
     for fd, source in enumerate(stdio or (console, console, console)):
@@ -179,7 +182,8 @@ def _fork_program(plan: dict[str, Any], console: int, step: list[str]) -> None:
                          "capabilities": plan["capabilities"] | reaper.KILL}, step)
         reaper.watch(child)
     os.setpgid(0, 0)
-    os.tcsetpgrp(console, os.getpid())  # with SIGTTOU blocked, which would stop it
+    if plan["console"] != console_path.NONE:
+        os.tcsetpgrp(console, os.getpid())  # with SIGTTOU blocked, which would stop it
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)  # a fork does not inherit it
 
@@ -333,13 +337,14 @@ def _make_terminals(dev: int, pts: int, plan: dict[str, Any], link: _socket.sock
 
     :returns: the console's inner end
     """
-    master, slave, number = _open_pty(pts)
+    master, slave, number = _open_pty(pts, plan.get("console_size"))
     folder = plan["ttys"]["folder"]
     if folder and plan["autodev"]:
         os.mkdir(folder, 0o755, dir_fd=dev)
-    _place_terminal(dev, pts, number, "console", plan["autodev"])
-    if folder:
-        _place_terminal(dev, pts, number, folder + "/console", plan["autodev"])
+    if plan["console"] != console_path.NONE:
+        _place_terminal(dev, pts, number, "console", plan["autodev"])
+        if folder:
+            _place_terminal(dev, pts, number, folder + "/console", plan["autodev"])
     passed = [master, slave]
     for index in range(1, plan["ttys"]["count"] + 1):
         name = "tty%d" % index
@@ -360,12 +365,13 @@ def _make_terminals(dev: int, pts: int, plan: dict[str, Any], link: _socket.sock
     return slave
 
 
-def _open_pty(pts: int) -> tuple[int, int, int]:
-    """:returns: its outer and its inner end, and its number"""
+def _open_pty(pts: int, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
+    """:param size: rows and columns
+    :returns: its outer and its inner end, and its number"""
     master = os.open("ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=pts)
     fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
     number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, b"\0" * 4))[0]
-    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", *(size or (24, 80)), 0, 0))
     slave = os.open(str(number), os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=pts)
     return master, slave, number
 

@@ -216,9 +216,10 @@ class _Launch:
                 "start container", name, errno.EMFILE, "Raise the hard limit of open files (nofile)"
                 " of whoever starts containers.").to_dict()
         if answer.get("error") is None:
-            console = monitor.Console(fds[1], fds[2], answer["log"], list(fds[3:]))
+            console = monitor.Console(fds[1], fds[2], answer["log"], list(fds[3:]),
+                                      answer["console"])
             self._monitor.adopt(name, answer["pid"], fds[0], console, self._locks.pop(name),
-                                answer["memory"])
+                                answer["memory"], answer["stop_hook"])
             fault.point("launcher:adopted")
             self._answer(name, None)
             return

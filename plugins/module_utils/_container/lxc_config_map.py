@@ -436,8 +436,6 @@ UNSUPPORTED = {
                     "Take the line out: control groups are named fleet-lxc/NAME."),
     **dict.fromkeys(("environment.runtime", "environment.hooks"), "Use lxc.environment."),
     "autodev.tmpfs.size": "Take the line out: /dev has 512 KiB, for nodes and links.",
-    "console.path": "Take the line out: lxc_container_info says where the console's terminal is "
-                    "kept in a log, and lxc.console.logfile names another place.",
     "console.buffer.size": "Use lxc.console.logfile; console.log is kept anyway.",
     "ephemeral": "Remove the container with state 'absent'.",
     "rootfs.managed": "Take the line out: a root file system is never removed unless it is the "

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
 
+    from . import console_path
+
     Handler = Callable[[], None]
 
 _LOG_LIMIT = 1 << 20       # bytes of a console's log, and of the one before it
@@ -102,15 +104,22 @@ class Monitor:
             self._pause = (_FIRST_PAUSE if len(self._ending) < count
                            else min(2 * self._pause, _LONGEST_PAUSE))
 
-    def adopt(self, name: str, pid: int, pidfd: int, console: Console, lock: int, memory: str
-              ) -> None:
+    def adopt(self, name: str, pid: int, pidfd: int, console: Console, lock: int, memory: str,
+              stop_hook: bool = False) -> None:
         """Look after a container whose init has become its program.
 
         :param memory: its control group that counts memory, "" for none
+        :param stop_hook: whether it has one, which is told the namespaces that have ended
         """
+        held: dict[str, int] = {}
+        if stop_hook:
+            from . import hooks  # few containers have one
+            held = hooks.namespaces(pid)
         self.running[pid] = name
         kills = Kills(self, name, memory)
         self.listen(console.master, lambda: console.copy(self))
+        if console.peer is not None:
+            console.peer.listen(self)
         self._terminals.add(name, console)
 
         def ended() -> None:
@@ -123,7 +132,7 @@ class Monitor:
             self._terminals.remove(name)
             del self.running[pid]
             self.end(Ending(name, lock, {"signal": status & 0x7F} if status & 0x7F
-                            else {"code": status >> 8}, None, self._again))
+                            else {"code": status >> 8}, None, self._again, held))
 
         self.listen(pidfd, ended)
 
@@ -151,9 +160,11 @@ class Monitor:
 
         self.listen(pidfd, ended)
 
-    def apart(self, work: Callable[[], object], then: Callable[[], None]) -> None:
+    def apart(self, work: Callable[[], object], then: Callable[[], None],
+              keep: tuple[int, ...] = ()) -> None:
         """Have something done that takes its time, by a child that ends with this process.
 
+        :param keep: descriptors that it needs
         :param then: called when it is over
         """
         try:
@@ -166,7 +177,7 @@ class Monitor:
             try:
                 syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
                 self.protect(False)
-                processes.close_all_but()  # the locks, too: they are its parent's
+                processes.close_all_but(*keep)  # no locks: they are its parent's
                 work()
             finally:
                 os._exit(0)
@@ -239,14 +250,21 @@ class Console:
     :param slave: the inner end, held open: without it the outer one reports an end all the time
         when no process of the container has the terminal open
     :param others: outer ends of the container's other terminals
+    :param path: what it is attached to on the host, as a definition has it
     """
 
-    def __init__(self, master: int, slave: int, log: str, others: list[int]) -> None:
+    def __init__(self, master: int, slave: int, log: str, others: list[int],
+                 path: str | None = None) -> None:
         self.master, self._slave, self._path = master, slave, log
         self.others = others
         self.clients: dict[_socket.socket, int] = {}  # who is connected, to which terminal
         self._log, self._size = -1, 0
         os.set_blocking(master, False)
+        self.peer: console_path.Peer | None = None
+        if path:
+            from . import console_path  # few containers have one
+            if path != console_path.NONE:
+                self.peer = console_path.Peer(path, master)
 
     def copy(self, monitor: Monitor) -> None:
         """Write what was said to the log. A part: other containers wait meanwhile."""
@@ -259,6 +277,8 @@ class Console:
         if not data:
             monitor.ignore(self.master)
             return
+        if self.peer is not None:
+            self.peer.tell(data)
         if self.clients:
             console_server.tell(self.clients, data)
         if self._log < 0 or self._size > _LOG_LIMIT:
@@ -273,6 +293,8 @@ class Console:
         while select.select([self.master], [], [], 0)[0] and self.master in monitor._handlers:
             self.copy(monitor)
         monitor.ignore(self.master)
+        if self.peer is not None:
+            self.peer.close(monitor.ignore)
         for fd in (self.master, self._slave, self._log, *self.others):
             if fd >= 0:
                 os.close(fd)
@@ -301,12 +323,14 @@ class Ending:
     :param exit_status: code or signal, None where there is none
     :param error: why its start failed
     :param then: called when all is done
+    :param held: descriptors of its namespaces, for the stop hook
     """
 
     def __init__(self, name: str, lock: int, exit_status: dict[str, int] | None,
-                 error: LxcError | None, then: Callable[[Ending], None]) -> None:
+                 error: LxcError | None, then: Callable[[Ending], None],
+                 held: dict[str, int] | None = None) -> None:
         self.name, self.exit, self.error = name, exit_status, error
-        self._lock, self._then = lock, then
+        self._lock, self._then, self._held = lock, then, held or {}
         self._recorded = store.read_state(name) or {"version": 1, "name": name}
         self._deadline = time.monotonic() + _PATIENCE
         self._facts = cleanup.announce(name, self._recorded,
@@ -324,8 +348,9 @@ class Ending:
         left = groups if problem else []
         if cleanup.has_programs(self.name, self._recorded, left):
             monitor.apart(
-                lambda: cleanup.run_programs(self.name, self._recorded, left, self.exit),
-                lambda: self._record(left))
+                lambda: cleanup.run_programs(self.name, self._recorded, left, self.exit,
+                                             self._held),
+                lambda: self._record(left), tuple(self._held.values()))
         else:
             self._record(left)
         return True
@@ -336,6 +361,9 @@ class Ending:
 
     def _record(self, groups: list[str]) -> None:
         """Write all down, and let go."""
+        for fd in self._held.values():
+            os.close(fd)
+        self._held = {}
         try:
             cleanup.record(self.name, self._recorded, groups, self.exit,
                            self.error.to_dict() if self.error else None, self._facts)

@@ -57,6 +57,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "shares": definition["namespace_share"],
         "run": store.run_folder(name),
         "log": definition["console_logfile"] or store.folder(name) + "/console.log",
+        "console": definition["console_path"],
         "ids": definition["idmap"],
         "cgroups": groups,
         "rootfs": definition["rootfs"],

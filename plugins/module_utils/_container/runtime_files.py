@@ -21,7 +21,8 @@ FILES = {
     "_container": (
         "__init__", "attach", "attach_command", "autostart", "cgroup_throttle",
         "cgroup_values", "checks", "cleanup", "cli", "clocks", "console",
-        "console_server", "defaults", "entry", "event_follow", "event_stream", "events",
+        "console_path", "console_server", "defaults", "entry", "event_follow",
+        "event_stream", "events",
         "exchange", "fault", "freezer", "fstab", "hooks", "host", "host_links", "init",
         "launch", "launcher", "lifecycle", "monitor", "namespaces", "network",
         "network_end", "network_links", "network_plan", "network_scripts", "networks",

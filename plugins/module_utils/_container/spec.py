@@ -364,6 +364,7 @@ OPTIONS: dict[str, Option] = {
     "tty_dir": Option({"type": "str"}, None, system_checks.tty_dir),
     "pty_max": Option({"type": "int"}, 1024, checks.number(
         1, 1 << 20, "Pseudo terminals are from 1 to 1048576.")),
+    "console_path": Option({"type": "str"}, None, system_checks.console_path),
     "console_logfile": Option({"type": "str"}, None, checks.or_none(_path)),
     "namespace_keep": Option(_list_of("str"), [], system_checks.namespaces(
         system_checks.KEPT, "For the host's users write 'privileged: true'.")),

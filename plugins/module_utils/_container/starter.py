@@ -20,7 +20,7 @@ import time
 
 from .._kernel import cgroup_tree, idmaps, mounts, processes, syscalls
 from .._kernel.errors import LxcError
-from . import events, fault, hooks, init, namespaces, network, overlay, store
+from . import console_path, events, fault, hooks, init, namespaces, network, overlay, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
             fault.point("starter:recorded")
             fds.extend(made.fds)
             answer: dict[str, Any] = {"pid": made.pid, "helper": made.helper, "log": plan["log"],
+                                      "console": plan["console"],
+                                      "stop_hook": "stop" in (plan["hooks"].get("commands") or ()),
                                       "memory": cgroup_tree.counts_memory(plan["cgroups"]["all"])}
         except BaseException as error:
             if not isinstance(error, LxcError):
@@ -108,6 +110,8 @@ def _own_mount_namespace() -> None:
 
 def _start(plan: dict[str, Any], made: _Made, network_worker: _socket.socket,
            locks: list[int]) -> None:
+    if plan["console"] not in (None, console_path.NONE):
+        plan["console_size"] = console_path.size(plan["console"])
     hooks.run(plan["hooks"], "pre-start")
     _make_cgroups(plan["cgroups"])
     fault.point("starter:cgroups")
@@ -401,7 +405,7 @@ def _let_go(plan: dict[str, Any], made: _Made) -> None:
         if data[:1] == b"E":
             raise LxcError.from_dict(json.loads(data[1:]))
         if data == b"start-host":
-            hooks.run(plan["hooks"], "start-host")
+            hooks.run(plan["hooks"], "start-host", {"LXC_PID": str(made.pid)})
             link.send(b"go")
         if data == b"limits":
             _set_limits(made.pid, plan["rlimits"])

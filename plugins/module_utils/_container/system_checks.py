@@ -65,6 +65,11 @@ def tty_dir(value: str) -> str | None:
     return name
 
 
+def console_path(value: str) -> str | None:
+    """none, or a device or file of the host. An empty one goes back to neither."""
+    return value if value == "none" else path(value) if value else None
+
+
 def namespaces(allowed: tuple[str, ...], remedy: str) -> Any:
     def check(names: list[str]) -> list[str]:
         for name in names:
