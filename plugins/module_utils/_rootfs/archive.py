@@ -13,9 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -25,7 +23,7 @@ import zlib
 
 from .._kernel import capabilities, syscalls
 from .._kernel.errors import LxcError
-from . import programs
+from . import child, programs
 from .acls import Names
 from .fetch import fetch, is_address
 from .members import Directory, check_member, extract_member, needs
@@ -66,7 +64,8 @@ def unpack(archive: ArchiveSpec, site: Site, log: Log) -> dict[str, t.Any]:
         size, count, names = survey(archive, file)
         check_room(archive.src, site, size, count)
         log.say("unpack %d members, %d MiB" % (count, size >> 20))
-        _in_child(archive, file, site, names)
+        child.run("unpack", archive.src, lambda: _extract(archive, file, site, names),
+                  "See the kernel's log; it may have run out of memory.")
     return {"src": archive.src, "sha256": digest}
 
 
@@ -203,33 +202,7 @@ def check_room(src: str, site: Site, size: int, count: int) -> None:
                        hint="Remove files, or choose a path on another file system.")
 
 
-def _in_child(archive: ArchiveSpec, file: t.BinaryIO, site: Site, names: Names) -> None:
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            os.close(reading)
-            # Nothing may outlive the task that asked for it.
-            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-            problem = _child(archive, file, site, names)
-            os.write(writing, json.dumps(problem.to_dict() if problem else {}).encode())
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writing)
-    with open(reading, "rb") as pipe:
-        answer = pipe.read()
-    _pid, status = os.waitpid(pid, 0)
-    if status or not answer:
-        raise LxcError("unpack", archive.src, detail="the unpacking process ended with status %d"
-                       % status, hint="See the kernel's log; it may have run out of memory.")
-    problem = json.loads(answer)
-    if problem:
-        raise LxcError.from_dict(problem)
-
-
-def _child(archive: ArchiveSpec, file: t.BinaryIO, site: Site, names: Names) -> LxcError | None:
+def _extract(archive: ArchiveSpec, file: t.BinaryIO, site: Site, names: Names) -> None:
     try:
         with open_tar(archive.src, file) as tar:  # also imports what reading it takes
             _confine(site.fd)
@@ -239,16 +212,11 @@ def _child(archive: ArchiveSpec, file: t.BinaryIO, site: Site, names: Names) -> 
                 path = check_member(archive.src, member, archive.devices)
                 extract_member(archive.src, tar, member, path, root, names)
             root.finish()
-    except LxcError as error:
-        return error
     except OSError as error:
         hint = "Make room on the file system." if error.errno == errno.ENOSPC else ""
-        return LxcError.from_os("unpack", archive.src, error, hint)
+        raise LxcError.from_os("unpack", archive.src, error, hint) from error
     except _DAMAGED as error:
-        return _not_tar(archive.src, error)
-    except Exception as error:
-        return LxcError("unpack", archive.src, detail=repr(error))
-    return None
+        raise _not_tar(archive.src, error) from error
 
 
 def _confine(fd: int) -> None:

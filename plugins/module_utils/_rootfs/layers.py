@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import stat
 import typing as t
 
 from .._kernel import mounts, syscalls
 from .._kernel.errors import LxcError
+from . import child
 from .builds import check_room
 from .clone import layers_of, live_clones
 from .identity import has_identity, renew
@@ -170,7 +170,7 @@ class CopyLayers(Operation):
     def execute(self, place: Workplace) -> None:
         check_room("copy", self.layers[0], place.tree.path, self.room)
         place.log.say(self.describe())
-        _in_child("copy", os.path.dirname(self.layers[0]), lambda: self._copy(place))
+        _among_own_mounts("copy", os.path.dirname(self.layers[0]), lambda: self._copy(place))
 
     def _copy(self, place: Workplace) -> None:
         Copy(os.path.dirname(self.layers[0]), self.reflink, place.log.say).into(
@@ -194,7 +194,7 @@ class NewIdentity(Operation):
         layers = [top + "/upper", *overlay["lower"]]
         if not any(map(_has_identity, layers)):
             return  # so that it stays without anything of its own
-        _in_child("change", self.path, lambda: renew(Site(self.path, _mount_overlay(
+        _among_own_mounts("change", self.path, lambda: renew(Site(self.path, _mount_overlay(
             layers, top + "/work")), name))
 
 
@@ -218,44 +218,16 @@ def _mount_overlay(layers: t.Sequence[str], work: str = "") -> int:
     return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree)
 
 
-def _in_child(doing: str, subject: str, work: t.Callable[[], None]) -> None:
+def _among_own_mounts(doing: str, subject: str, work: t.Callable[[], None]) -> None:
     """Run it in a process with a mount namespace of its own: what it mounts ends with that.
 
     :raises LxcError: what ``work`` raised
     """
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            os.close(reading)
-            problem = _in_mount_namespace(doing, subject, work)
-            os.write(writing, json.dumps(problem.to_dict() if problem else {}).encode())
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writing)
-    with open(reading, "rb") as pipe:
-        answer = pipe.read()
-    _pid, status = os.waitpid(pid, 0)
-    if status or not answer:
-        raise LxcError(doing, subject, detail="the process for it ended with status %d" % status)
-    problem = json.loads(answer)
-    if problem:
-        raise LxcError.from_dict(problem)
-
-
-def _in_mount_namespace(doing: str, subject: str, work: t.Callable[[], None]) -> LxcError | None:
-    try:
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+    def run() -> None:
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
         work()
-    except LxcError as error:
-        return error
-    except OSError as error:
-        return LxcError.from_os(doing, subject, error)
-    return None
+    child.run(doing, subject, run)
 
 
 @contextlib.contextmanager
