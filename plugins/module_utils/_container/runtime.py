@@ -1,9 +1,15 @@
 # Copyright: (c) 2026, fleet.lxc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runtime's own copy on the host: what starts from an AnsiballZ archive can't stay in it."""
+"""The runtime's own copy on the host: what starts from an AnsiballZ archive can't stay in it.
+
+Each version has a copy of its own. Whoever runs from one, or is about to start something from it,
+has a shared flock of its folder (the program takes it first of all, and its forks inherit it); so
+those that nobody has can be told, and go when another one is written.
+"""
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 
@@ -25,20 +31,46 @@ if TYPE_CHECKING:
     )
 
 
+_YOUNG = 3600  # seconds
+_held: dict[str, int] = {}  # by their folders: descriptors that keep copies while this process runs
+
+
 def ensure() -> str:
     """The program of this version's copy; written where it is not there yet.
+
+    It stays there as long as this process runs.
 
     :raises LxcError: when it can't be written
     """
     here = os.path.abspath(__file__)
-    if here.startswith(runtime_files.RUNTIME + "/"):
+    if here.startswith(runtime_files.RUNTIME + "/"):  # then the program has seen to it
         return "/".join((runtime_files.RUNTIME, here[len(runtime_files.RUNTIME) + 1:].split("/")[0],
                          runtime_files.PROGRAM))
     texts = runtime_files.sources()
     found = runtime_files.path_of(texts)
-    if not os.path.exists(found):
-        _write(os.path.dirname(found), texts)
+    folder = os.path.dirname(found)
+    while not _hold(folder):
+        _write(folder, texts)
     return found
+
+
+def _hold(folder: str) -> bool:
+    """Keep the copy; False where there is none."""
+    held = _held.pop(folder, -1)
+    try:
+        if held < 0:
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(held, fcntl.LOCK_SH)
+        if os.path.samestat(os.fstat(held), os.stat(folder)):
+            _held[folder] = held
+            return True
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise LxcError.from_os("keep the runtime's copy", folder, error) from error
+    if held >= 0:
+        os.close(held)  # it was removed before the lock, or since
+    return False
 
 
 def read_only_interpreter() -> int:
@@ -83,5 +115,38 @@ def _write(folder: str, texts: dict[str, bytes]) -> None:
             os.unlink(link)
         os.symlink(os.path.basename(folder), link)
         os.rename(link, runtime_files.RUNTIME + "/current")
+        _prune()
     except OSError as error:
         raise LxcError.from_os("write the runtime's copy to", folder, error) from error
+
+
+def _prune() -> None:
+    """Remove the copies that are neither the newest nor kept by anybody."""
+    import shutil
+    import time
+
+    for name in os.listdir(runtime_files.RUNTIME):
+        path = "%s/%s" % (runtime_files.RUNTIME, name)
+        if os.path.islink(path):
+            continue
+        if name.startswith(".old-"):
+            shutil.rmtree(path, ignore_errors=True)  # of one that was killed, or another's work
+            continue
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # another one was faster
+        try:
+            # One that is being written has no lock yet, but is young.
+            if name.startswith(".new-") and time.time() - os.fstat(fd).st_mtime < _YOUNG:
+                continue
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if name == os.readlink(runtime_files.RUNTIME + "/current"):
+                continue  # another writer's, since then
+            gone = "%s/.old-%s-%d" % (runtime_files.RUNTIME, name, os.getpid())
+            os.rename(path, gone)  # in one step: who waits for the lock looks for it in vain
+        except (BlockingIOError, FileNotFoundError):
+            continue  # it is run from, or another one was faster
+        finally:
+            os.close(fd)
+        shutil.rmtree(gone, ignore_errors=True)

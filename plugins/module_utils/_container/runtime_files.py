@@ -30,10 +30,22 @@ FILES = {
         "runtime", "runtime_files", "seccomp_profile", "signals", "spec", "starter", "store",
         "system", "system_checks", "target", "transfer", "usage", "users", "wait"),
 }
+# Its first words keep the copy as long as this process, or one that it forks, runs (runtime.py).
+# They take the folder's own name, since "current" may become another one's meanwhile.
 PROGRAM_TEXT = """\
 # The runtime of fleet.lxc; see "fleet-lxc help".
+import fcntl
+import os
 import sys
-sys.path.insert(0, __file__.rpartition("/")[0])
+here = os.path.dirname(os.path.realpath(__file__))
+try:
+    held = os.open(here, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(held, fcntl.LOCK_SH)
+    os.stat(here + "/fleet-lxc")
+except FileNotFoundError:
+    sys.stderr.write("can't open file '%s/fleet-lxc': it has just been removed\\n" % here)
+    sys.exit(2)
+sys.path.insert(0, here)
 word = sys.argv[1] if len(sys.argv) > 1 else ""
 if word in ("attach", "put", "fetch"):
     from fleet_lxc._container.attach_command import main

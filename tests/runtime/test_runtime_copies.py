@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, fleet.lxc contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runtime's copies on a host: those that nobody runs from go when another one is written."""
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import typing as t
+
+import container_sandbox
+import pytest
+from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    observe,
+    runtime,
+    runtime_files,
+    store,
+)
+from container_sandbox import Sandbox, wait_until
+
+box = pytest.fixture(container_sandbox.sandbox)
+FOLDER = pathlib.Path(runtime_files.RUNTIME)
+# What a module of another version of the collection does.
+OTHER = """
+import sys
+from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    lifecycle, runtime, runtime_files)
+sources = runtime_files.sources
+runtime_files.sources = lambda: {
+    **sources(), "_kernel/names.py": sources()["_kernel/names.py"] + b"# " + sys.argv[1].encode()}
+print(runtime.ensure(), flush=True)
+for name in sys.stdin.read().split():
+    print(lifecycle.start([name])[name]["changed"])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _only_ours() -> t.Iterator[None]:
+    """As on a host that had no copy; afterwards it has this version's."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    yield
+    shutil.rmtree(FOLDER)
+    runtime.ensure()
+
+
+class Module(subprocess.Popen):  # type: ignore[type-arg]
+    """One that has made sure of its copy, and goes on when it is told which containers to start."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__([sys.executable, "-c", OTHER, version], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True,
+                         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+        assert self.stdout
+        self.program = pathlib.Path(self.stdout.readline().strip())
+        self.copy = self.program.parent
+
+    def finish(self, *names: str) -> str:
+        said, _nothing = self.communicate(" ".join(names), timeout=60)
+        assert self.returncode == 0
+        return said
+
+
+def ensure(version: str) -> Module:
+    module = Module(version)
+    module.finish()
+    return module
+
+
+def there() -> set[str]:
+    return set(os.listdir(FOLDER))
+
+
+def test_a_copy_that_nobody_runs_from_goes() -> None:
+    first = ensure("1")
+    assert there() == {first.copy.name, "current"}
+    second = ensure("2")
+    assert there() == {second.copy.name, "current"}
+    assert os.readlink(FOLDER / "current") == second.copy.name
+    assert ensure("2").copy == second.copy
+
+
+def test_what_a_killed_writer_has_left_goes_after_an_hour() -> None:
+    (FOLDER / ".new-old/fleet_lxc").mkdir(parents=True)
+    os.utime(FOLDER / ".new-old", (0, 0))
+    (FOLDER / ".new-young").mkdir()
+    made = ensure("1")
+    assert there() == {made.copy.name, ".new-young", "current"}
+
+
+def test_a_monitor_keeps_its_copy_and_reboots_with_it(box: Sandbox) -> None:
+    name = box.define("reboot", "trap 'exec busybox reboot -f' USR1; trap 'exit 0' TERM; echo up; "
+                                "while :; do busybox sleep 0.1; done", reboot_signal="USR1")
+    first = ensure("1")
+    subprocess.run([first.program, "start", name], check=True, stdin=subprocess.DEVNULL)
+    old = observe.status(name)["pid"]
+    second = ensure("2")
+    assert there() == {first.copy.name, second.copy.name, "current"}
+    log = pathlib.Path(store.folder(name), "console.log")
+    wait_until(lambda: "up" in log.read_text())
+    os.kill(old, 10)
+    wait_until(lambda: observe.status(name)["pid"] not in (0, old))
+    monitor = observe.status(name)["monitor_pid"]
+    assert str(first.program) in pathlib.Path("/proc/%d/cmdline" % monitor).read_text()
+    subprocess.run([first.program, "stop", name], check=True, stdin=subprocess.DEVNULL)
+    box.ended(name)
+    third = ensure("3")
+    assert there() == {third.copy.name, "current"}
+
+
+def test_a_module_keeps_the_copy_that_it_is_about_to_start_with(box: Sandbox) -> None:
+    name = box.define("late")
+    late = Module("1")
+    ensure("2")
+    assert late.copy.name in there()
+    assert late.finish(name).strip() == "True"
+    ensure("3")
+    assert late.copy.name in there()  # now it is the monitor's
+
+
+def test_who_came_by_way_of_the_newest_stays_with_that_one(box: Sandbox) -> None:
+    """As the units do at boot; a newer one may come meanwhile."""
+    name = box.define("boot", start_auto=True)
+    first = ensure("1")
+    subprocess.run([FOLDER / "current/fleet-lxc", "autostart"], check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    assert observe.status(name)["state"] == "RUNNING"
+    ensure("2")
+    monitor = observe.status(name)["monitor_pid"]
+    assert str(first.program) in pathlib.Path("/proc/%d/cmdline" % monitor).read_text()
+    assert first.copy.name in there()
+
+
+def test_a_copy_that_has_just_gone_is_named_as_missing(tmp_path: pathlib.Path) -> None:
+    """The connection plugin writes it anew then. Here its folder is another one than was opened."""
+    program = ensure("1").program
+    text = program.read_text().partition("\n")[2]
+    (tmp_path / "fleet-lxc").write_text(text.replace(
+        "fcntl.flock(", "os.rename(here, here + '.old'), fcntl.flock(", 1))
+    done = subprocess.run([sys.executable, "-I", "-S", tmp_path / "fleet-lxc", "list"],
+                          check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "can't open file '%s/fleet-lxc'" % tmp_path in done.stderr
