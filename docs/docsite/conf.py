@@ -10,6 +10,7 @@ import typing as t
 import zlib
 
 import ansible.modules
+import ansible.plugins.become
 
 project = "fleet.lxc"
 author = "fleet.lxc contributors"
@@ -48,6 +49,10 @@ _ELSEWHERE.update(
     ("ansible_collections.ansible.builtin.%s_module" % path.stem,
      "collections/ansible/builtin/%s_module.html" % path.stem)
     for path in pathlib.Path(ansible.modules.__path__[0]).glob("[a-z]*.py"))
+_ELSEWHERE.update(
+    ("ansible_collections.ansible.builtin.%s_become" % path.stem,
+     "collections/ansible/builtin/%s_become.html" % path.stem)
+    for path in pathlib.Path(ansible.plugins.become.__path__[0]).glob("[a-z]*.py"))
 
 
 def _inventory() -> str:
