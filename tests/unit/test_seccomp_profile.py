@@ -76,7 +76,8 @@ def test_programs_of_32_bits_have_the_same_rules_and_their_own() -> None:
     assert i386("socketcall", 2) == i386("socketcall", 3) == i386("ipc", 1) == seccomp.ALLOW
     arm = functools.partial(answer, content, arch="arm", machine="aarch64")
     assert (arm("open"), arm("read")) == (seccomp.ERRNO | 8, seccomp.ALLOW)
-    assert i386("read", machine="aarch64") == arm("read", machine="x86_64") == seccomp.KILL
+    assert i386("read", machine="aarch64") == seccomp.KILL
+    assert answer(content, "read", arch="arm", machine="x86_64") == seccomp.KILL
 
 
 def test_numbers_of_version_1_are_the_machines_own() -> None:

@@ -73,9 +73,10 @@ def start(name: str, dhcp: Dhcp) -> None:
         os.makedirs(os.path.dirname(_path(name, "conf")), 0o755, exist_ok=True)
         with open(_path(name, "conf"), "w", encoding="utf-8") as file:
             file.write(_text(name, dhcp))
-        done = subprocess.run([program, "--conf-file=" + _path(name, "conf")], check=False,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE, text=True, timeout=20)
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
+            [program, "--conf-file=" + _path(name, "conf")], check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LxcError("start dnsmasq for", name, detail=str(error)) from error
     if done.returncode:

@@ -203,7 +203,7 @@ def _spawn_interpreter(target: Target, command: Command, stdio: tuple[int, int, 
                for fd in (*stdio, request, status)]
     try:
         os.set_inheritable(binary, True)
-        pid = os.posix_spawn(
+        pid = os.posix_spawn(  # pylint: disable=ansible-bad-function
             "/proc/self/fd/%d" % binary,
             [os.readlink("/proc/self/exe"), "-I", "-S", runtime.ensure(), "enter"],
             {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},

@@ -285,8 +285,9 @@ class _Launch:
         resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
         self._monitor.protect(False)
         try:
-            pid = os.posix_spawn(python, [python, "-I", "-S", self._common["program"], "start",
-                                          name], environment, setsigmask=[])
+            pid = os.posix_spawn(  # pylint: disable=ansible-bad-function
+                python, [python, "-I", "-S", self._common["program"], "start", name],
+                environment, setsigmask=[])
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))
             self._monitor.protect()

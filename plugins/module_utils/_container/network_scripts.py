@@ -51,7 +51,7 @@ def run(when: str, network: dict[str, Any]) -> None:
     words = network["script_" + when].split()
     subject = "%s for %s" % (words[0], network["name"])
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  # pylint: disable=ansible-bad-function
             [*words, *arguments(when, network)], env=environment(when, network), check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=TIMEOUT)

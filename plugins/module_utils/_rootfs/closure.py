@@ -78,8 +78,9 @@ def interpreter(start: bytes) -> str:
 
 
 def _libraries(loader: str, path: str) -> list[str]:
-    answer = subprocess.run([loader, "--list", path], stdin=subprocess.DEVNULL, check=False,
-                            capture_output=True, timeout=_SECONDS)
+    answer = subprocess.run(  # pylint: disable=ansible-bad-function
+        [loader, "--list", path], stdin=subprocess.DEVNULL, check=False, capture_output=True,
+        timeout=_SECONDS)
     found = []
     for line in answer.stdout.decode("utf-8", "replace").splitlines():
         name, arrow, rest = line.strip().partition(" => ")

@@ -128,8 +128,9 @@ def access(spec: ImageSpec) -> list[str]:
 
 def _ask(spec: ImageSpec, argv: list[str]) -> dict[str, t.Any]:
     try:
-        answer = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False,
-                                timeout=_INSPECT_SECONDS)
+        answer = subprocess.run(  # pylint: disable=ansible-bad-function
+            argv, stdin=subprocess.DEVNULL, capture_output=True, check=False,
+            timeout=_INSPECT_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise LxcError("look at image", spec.src, detail="no answer within %d seconds"
                        % _INSPECT_SECONDS, hint="See whether the host reaches it.") from error

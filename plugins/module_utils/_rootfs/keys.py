@@ -29,7 +29,7 @@ def make_key(kind: str, comment: str) -> tuple[bytes, bytes]:
     folder = tempfile.mkdtemp(prefix="fleet-lxc-key-")
     try:
         name = os.path.join(folder, "key")
-        answer = subprocess.run(
+        answer = subprocess.run(  # pylint: disable=ansible-bad-function
             [keygen, "-q", "-t", kind, "-N", "", "-C", "root@%s" % comment, "-f", name],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False)
         if answer.returncode:
