@@ -284,6 +284,9 @@ def _mount_kernel(root: int, mount: dict[str, Any]) -> int:
             raise LxcError("mount %s on" % mount["type"], mount["target"], errno.ELOOP,
                            "Replace it by a folder.",
                            "in this root file system it is a symbolic link") from None
+        if error.errno == errno.ENOENT:
+            raise LxcError("mount %s on" % mount["type"], mount["target"], errno.ENOENT,
+                           "Make that folder in the root file system.") from None
         raise
     for name in mount.get("folders") or []:
         os.mkdir(name, 0o755, dir_fd=tree)
