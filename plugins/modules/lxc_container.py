@@ -464,6 +464,22 @@ options:
       - A file of the host that has what the container writes on its console, in place of
         C(console.log) beside the definition. V("") goes back to that.
     type: str
+  log_file: &log_file
+    description:
+      - A file of the host that gets a line for what happens to the container from its next start
+        on, in the form of LXC's own log. V("") is none.
+      - Its states, errors and more of all containers are in C(/run/fleet-lxc/events) anyway.
+    type: str
+  log_level: &log_level
+    description:
+      - From which level on, V(trace), V(debug), V(info), V(notice), V(warn), V(error), V(crit),
+        V(alert) or V(fatal), or LXC's number from 0 to 8. States are V(info). Left out for a new
+        container, or V(""), it is V(error).
+      - With a level and no O(log_file), the log is C(NAME.log) beside the definition.
+    type: str
+  log_syslog: &log_syslog
+    description: The facility of C(syslog), like V(daemon), that gets the same. V("") is none.
+    type: str
   namespace_keep: &namespace_keep
     description:
       - Namespaces that stay the host's, any of V(net), V(ipc), V(uts), V(cgroup) and V(pid), even
@@ -602,6 +618,9 @@ options:
       pty_max: *pty_max
       console_path: *console_path
       console_logfile: *console_logfile
+      log_file: *log_file
+      log_level: *log_level
+      log_syslog: *log_syslog
       namespace_keep: *namespace_keep
       namespace_clone: *namespace_clone
       namespace_share: *namespace_share

@@ -76,7 +76,6 @@ REASONS: tuple[tuple[str, str], ...] = (
      r"lxc.keyring.session"),
     ("lxc.apparmor: what LXC generates is not made here, with a warning",
      r"written: lxc.apparmor.(profile: 'generated'|allow_)"),
-    ("lxc.log: nothing about a container, with a warning", r"written: lxc.log\."),
     ("without a value a key goes back to its default, in liblxc to 0 or nothing",
      r"settings: lxc.net.\d+.(macvlan|ipvlan|veth).\w+: '\(invalid\)' is|"
      r"lxc.autodev: ('0'|None) is '1'|lxc.rootfs.mount: None is"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import socket
 import typing as t
 
 import pytest
@@ -19,6 +20,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     lxc_config_map,
     lxc_config_parse,
     observe,
+    store,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel import (
     capabilities,
@@ -44,7 +46,7 @@ net.0.ipv6.gateway net.0.veth.pair net.0.macvlan.mode net.0.vlan.id net.0.script
 net.0.script.down idmap namespace.clone namespace.keep namespace.share.uts environment arch
 signal.halt signal.reboot signal.stop start.auto start.delay start.order group prlimit.nofile
 sysctl.net.ipv4.ip_default_ttl no_new_privs seccomp.profile apparmor.profile
-apparmor.allow_incomplete hook.version hook.start
+apparmor.allow_incomplete hook.version hook.start log.file log.level log.syslog
 """.split()
 STAYS = "lxc.init.cmd = /bin/busybox sleep 1000\n"
 
@@ -212,6 +214,37 @@ def test_hooks(box: Sandbox) -> None:
     lifecycle.destroy([name])
     assert (box.folder / "log").read_text() == "".join(
         "%s %s\n" % (kind, box.rootfs) for kind in kinds)
+
+
+def test_logs(box: Sandbox) -> None:
+    file = box.folder / "log"
+    syslog = pathlib.Path("/dev/log")
+    listener = None
+    if not syslog.exists():  # nobody listens on this host
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        listener.bind(str(syslog))
+        listener.settimeout(10)
+    try:
+        name = define(box, "log", "lxc.init.cmd = /bin/busybox false\nlxc.hook.stop = exit 3; :\n"
+                      "lxc.log.file = %s\nlxc.log.level = INFO\nlxc.log.syslog = local3\n" % file)
+        box.start(name)
+        box.ended(name)
+        lines = [line.split(None, 4) for line in file.read_text().splitlines()]
+        assert {line[0] for line in lines} == {"lxc"} and {line[1] for line in lines} == {name}
+        said = [(line[3], line[4]) for line in lines]
+        assert ("INFO", "changed state to STARTING") in said
+        assert any(level == "ERROR" and "run the stop hook" in text for level, text in said)
+        assert said[-1] == ("INFO", 'changed state to STOPPED exit {"code": 1}')
+        if listener is not None:  # local3.info
+            assert listener.recv(999).decode().startswith("<158>lxc[")
+        errors = define(box, "errors", "lxc.init.cmd = /bin/nobody\nlxc.log.level = 5\n")
+        start_error(errors)
+        text = pathlib.Path(store.folder(errors), errors + ".log").read_text()
+        assert "no such program" in text and "STARTING" not in text
+    finally:
+        if listener is not None:
+            listener.close()
+            syslog.unlink()
 
 
 def test_security_modules_that_the_host_lacks(box: Sandbox) -> None:

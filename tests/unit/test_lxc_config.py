@@ -391,8 +391,6 @@ def test_debian_s_default_and_keys_that_say_nothing() -> None:
     assert len(warnings(text)) == 1
     assert options("lxc.apparmor.profile = web") == {"apparmor_profile": "web"}
     assert options("lxc.aa_profile = unconfined") == {"apparmor_profile": "unconfined"}
-    assert options("lxc.loglevel = 1\nlxc.log.file = /a") == {}
-    assert len(warnings("lxc.loglevel = 1\nlxc.log.file = /a")) == 2
     assert "no whole number" in refused("lxc.aa_allow_incomplete = yes")
 
 

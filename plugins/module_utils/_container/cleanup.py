@@ -10,7 +10,7 @@ import time
 
 from .._kernel import cgroup_tree, cgroups, freezers, mounts
 from .._kernel.errors import LxcError
-from . import events, fault, store
+from . import container_log, events, fault, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def run_programs(name: str, recorded: dict[str, Any], groups: list[str],
 
 
 def note(name: str, text: str) -> None:
-    """Write into the container's log, since nobody waits for the end of a container."""
+    """Write into the console's log, since nobody waits for the end of a container."""
+    container_log.tell(name, "error", text)
     try:
         fd = os.open(store.folder(name) + "/console.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT
                      | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -16,6 +16,8 @@ import json
 import os
 import time
 
+from . import container_log
+
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any
@@ -51,6 +53,7 @@ def event(name: str, state: str = "", **facts: Any) -> None:
             os.close(fd)
     except OSError:
         pass
+    container_log.tell_event(name, {**({"state": state} if state else {}), **facts})
 
 
 def _open_locked() -> int:

@@ -18,6 +18,7 @@ from .._kernel import cgroup_tree, freezers, processes
 from .._kernel.errors import LxcError
 from . import (
     cleanup,
+    container_log,
     events,
     fault,
     hooks,
@@ -116,6 +117,8 @@ def _prepare_start(name: str, facts: host.Host, once: dict[str, Any]) -> dict[st
     made["stale"] = [link for link in recorded.get("links") or [] if link in made["links"]]
     store.make_folder(store.run_folder(name) + "/rootfs")
     store.write_json(store.run_folder(name) + "/plan.json", made)
+    container_log.prepare(name, container_log.wanted(
+        definition, "%s/%s.log" % (store.folder(name), name)))
     store.write_state(name, {
         "version": 1, "name": name, "state": "STARTING", "init": None, "monitor": None,
         "cgroups": made["cgroups"]["all"], "links": made["links"], "exit": None, "error": None,

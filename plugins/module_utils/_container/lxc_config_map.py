@@ -421,9 +421,9 @@ ROWS: tuple[Row, ...] = (
     _number("start.delay", "start_delay"),
     _number("start.order", "start_order"),
     _list("group", "group"),
-    _nothing(("log.file", "log.level", "log.syslog"),
-             "is about the log of LXC's own programs. Here errors are in the task's result, and "
-             "what happens to a container is in /run/fleet-lxc/events"),
+    _text("log.file", "log_file"),
+    _text("log.level", "log_level"),
+    _text("log.syslog", "log_syslog"),
 )
 # A row counts once all of its options are there.
 _USED = [(number, row) for number, row in enumerate(ROWS) if set(row.options) <= set(OPTIONS)]

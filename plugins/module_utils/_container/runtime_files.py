@@ -21,6 +21,7 @@ FILES = {
     "_container": (
         "__init__", "attach", "attach_command", "autostart", "cgroup_throttle",
         "cgroup_values", "checks", "cleanup", "cli", "clocks", "console",
+        "container_log",
         "console_path", "console_server", "defaults", "entry", "event_follow",
         "event_stream", "events",
         "exchange", "fault", "freezer", "fstab", "hooks", "host", "host_links", "init",

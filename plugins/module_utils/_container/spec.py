@@ -366,6 +366,9 @@ OPTIONS: dict[str, Option] = {
         1, 1 << 20, "Pseudo terminals are from 1 to 1048576.")),
     "console_path": Option({"type": "str"}, None, system_checks.console_path),
     "console_logfile": Option({"type": "str"}, None, checks.or_none(_path)),
+    "log_file": Option({"type": "str"}, None, checks.or_none(_path)),
+    "log_level": Option({"type": "str"}, None, system_checks.log_level),
+    "log_syslog": Option({"type": "str"}, None, system_checks.log_syslog),
     "namespace_keep": Option(_list_of("str"), [], system_checks.namespaces(
         system_checks.KEPT, "For the host's users write 'privileged: true'.")),
     "namespace_clone": Option(_list_of("str"), [], system_checks.namespaces(

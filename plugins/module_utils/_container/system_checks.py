@@ -10,6 +10,7 @@ from __future__ import annotations
 from .._kernel import idmaps
 from .checks import DIGITS, bad, once, path, text
 from .clocks import UNITS, offset_ns
+from .container_log import FACILITIES, LEVELS
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -68,6 +69,25 @@ def tty_dir(value: str) -> str | None:
 def console_path(value: str) -> str | None:
     """none, or a device or file of the host. An empty one goes back to neither."""
     return value if value == "none" else path(value) if value else None
+
+
+def log_level(value: str) -> str | None:
+    """A name, or LXC's number of it. An empty one goes back to none."""
+    word = value.lower()
+    if word.isascii() and word.isdigit() and int(word) < len(LEVELS):
+        word = LEVELS[int(word)]
+    word = {"warning": "warn", "emerg": "fatal"}.get(word, word)
+    if word and word not in LEVELS:
+        raise bad("", "%r is no level" % value, "Choose one of %s." % ", ".join(LEVELS))
+    return word or None
+
+
+def log_syslog(value: str) -> str | None:
+    """The name of a facility of syslog(3). An empty one goes back to none."""
+    if value and value not in FACILITIES:
+        raise bad("", "%r is no facility of syslog" % value,
+                  "Choose one of %s." % ", ".join(filter(None, FACILITIES)))
+    return value or None
 
 
 def namespaces(allowed: tuple[str, ...], remedy: str) -> Any:
