@@ -226,7 +226,7 @@ def test_a_console_on_a_file_and_none(box: Sandbox) -> None:
     box.run("file", "echo for the file", console_path=str(file))
     assert file.read_bytes() == b"for the file\r\n" and file.stat().st_mode & 0o777 == 0o600
     for init in (False, True):
-        name = "none%d" % init
+        name = "none-%s" % ("init" if init else "program")
         pid = box.launch(name, "ls /dev/console /dev/lxc/console; exec busybox sleep 1000",
                          console_path="none", tty_dir="lxc", tty_max=1, init=init)
         assert not os.path.lexists("/proc/%d/root/dev/console" % pid)
