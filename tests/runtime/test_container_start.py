@@ -287,23 +287,24 @@ def test_a_control_group_with_processes_hands_on_no_controllers() -> None:
     available = (cgroup_tree.read("%s/cgroup.controllers" % top) or "").split()
     if not available:
         pytest.skip("version 2 has no controllers here")
-    starter.enable(str(top), available, available)
+    starter.enable([str(top)], available, available)
     folder = "%s/fleet-lxc-test-busy" % top
     cgroup_tree.make(folder)
     child = subprocess.Popen(["sleep", "1000"])
     try:
         cgroup_tree.write(folder + "/cgroup.procs", str(child.pid))
-        starter.enable(folder, available, [])
+        cgroup_tree.make(folder + "/below")
+        starter.enable([folder, folder + "/below"], available, [])
         assert cgroup_tree.read(folder + "/cgroup.subtree_control") == ""
         with pytest.raises(LxcError, match="processes are in that control group") as caught:
-            starter.enable(folder, available, available[:1])
+            starter.enable([folder, folder + "/below"], available, available[:1])
         remedy = caught.value.hint.partition(": ")[2]
         subprocess.run(["sh", "-c", remedy], check=True)
-        starter.enable(folder, available, available[:1])
+        starter.enable([folder, folder + "/below"], available, available[:1])
         assert available[0] in (cgroup_tree.read(folder + "/cgroup.subtree_control") or "").split()
     finally:
         child.kill()
         child.wait()
-        for path in (folder + "/init", folder):
+        for path in (folder + "/init", folder + "/below", folder):
             if os.path.isdir(path):
                 os.rmdir(path)

@@ -150,9 +150,7 @@ def _make_cgroups(groups: dict[str, Any]) -> None:
                            "End them, or choose another name for the container.",
                            "processes that are not the container's are in it")
     if groups["enable"]:
-        folders, controllers, needed = groups["enable"]
-        for folder in folders:
-            enable(folder, controllers, needed)
+        enable(*groups["enable"])
     for path in groups["cpusets"]:
         cgroup_tree.inherit_cpuset(path)
     files: dict[str, list[str]] = {}
@@ -170,35 +168,37 @@ def _make_cgroups(groups: dict[str, Any]) -> None:
             os.close(folder)
 
 
-def enable(folder: str, controllers: list[str], needed: list[str]) -> None:
+def enable(folders: list[str], controllers: list[str], needed: list[str]) -> None:
     """Hand controllers of v2 on to the folders below. Once for each: nobody takes them back.
 
     A group that has processes can't, but for the hierarchy's root (cgroups(7), "no internal
     processes"): in a container, whose namespace has another group as its root, whoever starts
     containers may well be in that one.
 
+    :param folders: one below the other
     :param needed: those without which the start fails
     :raises LxcError: with how to get the processes out of the way
     """
-    if folder in _enabled:
-        return
-    file = folder + "/cgroup.subtree_control"
-    missing = set(controllers) - set((cgroup_tree.read(file) or "").split())
-    try:
-        if missing:
-            cgroup_tree.write(file, " ".join("+" + name for name in sorted(missing)))
-    except LxcError as error:
-        if error.errno != errno.EBUSY:
-            raise
-        wanted = sorted(missing & set(needed))
-        if wanted:
-            raise LxcError(
-                "hand on the controllers %s of" % ", ".join(wanted), folder, errno.EBUSY,
-                "Move them into a group of their own first, as with: mkdir %s/init; while read p; "
-                "do echo $p > %s/init/cgroup.procs; done < %s/cgroup.procs"
-                % ((folder,) * 3), "processes are in that control group itself") from error
-        return
-    _enabled.add(folder)
+    for folder in folders:
+        if folder in _enabled:
+            continue
+        file = folder + "/cgroup.subtree_control"
+        missing = set(controllers) - set((cgroup_tree.read(file) or "").split())
+        try:
+            if missing:
+                cgroup_tree.write(file, " ".join("+" + name for name in sorted(missing)))
+        except LxcError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            wanted = sorted(missing & set(needed))
+            if wanted:
+                raise LxcError(
+                    "hand on the controllers %s of" % ", ".join(wanted), folder, errno.EBUSY,
+                    "Move them into a group of their own first, as with: mkdir %s/init; while read "
+                    "p; do echo $p > %s/init/cgroup.procs; done < %s/cgroup.procs"
+                    % ((folder,) * 3), "processes are in that control group itself") from error
+            return  # those below have none to hand on
+        _enabled.add(folder)
 
 
 def _clone(plan: dict[str, Any], come_back: bool = True) -> tuple[int, int]:
