@@ -60,6 +60,16 @@ def test_nothing_that_is_listed_needs_what_is_not() -> None:
     assert needed - listed == set()
 
 
+def test_what_the_event_source_sends_needs_nothing_else() -> None:
+    path = UTILS.parents[1] / "extensions/eda/plugins/event_source/lxc_events.py"
+    parts, = (node.value for node in ast.parse(path.read_text()).body
+              if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_PARTS")
+    sent = {"%s/%s" % (floor, name) for floor, names in ast.literal_eval(parts).items()
+            for name in names}
+    needed = {found for name in sent for found in imports(UTILS / (name + ".py"))}
+    assert needed - sent == set()
+
+
 def test_the_archive_of_a_module_has_them() -> None:
     """AnsiballZ packs what it finds by following imports from the module."""
     seen: set[str] = set()

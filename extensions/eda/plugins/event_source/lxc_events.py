@@ -83,7 +83,7 @@ EXAMPLES = r"""
 """
 
 _PARTS = {"_kernel": ("errors", "names", "processes", "syscalls"),
-          "_container": ("event_follow", "event_stream", "events", "store")}
+          "_container": ("container_log", "event_follow", "event_stream", "events", "store")}
 # Standard input stays open: its end is what ends the other side. The archive stays in memory.
 _REMOTE = (
     "import os,sys,base64;"
