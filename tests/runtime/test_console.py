@@ -201,6 +201,26 @@ def test_other_terminals_are_for_one_at_a_time(box: Sandbox) -> None:
     wait_until(lambda: "somebody" not in fleet("console", "--tty", "1", name).stderr)
 
 
+def test_a_terminal_survives_that_nobody_has_it_open(box: Sandbox) -> None:
+    """As between a logout and the next login, when its outer end can't be read from."""
+    script = ("while :; do echo login > /dev/tty1; read line < /dev/tty1; "
+              "echo got $line > /dev/tty1; busybox sleep 0.3; done")
+    box.launch("logins", script, tty_max=1)
+    name = box.names[0]
+    with screen("console", "--tty", "1", name) as one:
+        for word in (b"first", b"second"):
+            one.until(b"login")
+            one.type(word + b"\r")
+            one.until(b"got " + word)
+        lifecycle.stop([name], kill=True)
+        assert one.ended() == 0
+    box.launch("never", tty_max=1)
+    with screen("console", "--tty", "1", box.names[1]) as one:
+        one.until(b"Ctrl+a itself")
+        one.type(b"\x01q")
+        assert one.ended() == 0
+
+
 def test_one_of_many_monitors_sockets(box: Sandbox) -> None:
     names = [box.define(n, ECHO) for n in ("one", "two", "three")]
     assert all(isinstance(o, dict) for o in lifecycle.start(names).values())

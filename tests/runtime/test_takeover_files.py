@@ -157,6 +157,13 @@ def test_what_networkd_and_network_manager_read(netlink: Netlink, root: pathlib.
     assert dict(parsed["NetDev"]) == {"name": "br0", "kind": "bridge", "mtubytes": "1400",
                                       "macaddress": testbed.MAC}
 
+    # After a boot networkd has kept the lease, and says so by its routes alone.
+    testbed.ip("address", "change", "192.0.2.12/24", "dev", "br0", "valid_lft", "forever")
+    testbed.ip("route", "add", "default", "via", "192.0.2.3", "dev", "br0", "proto", "dhcp",
+               "src", "192.0.2.12", "metric", "1024")
+    made = plan(netlink, takeover="eth0", persist="systemd-networkd")[0]
+    assert [*made.operations, *made.deferred] == []
+
     run(netlink, takeover="eth0", persist="NetworkManager")
     path = root / "etc/NetworkManager/system-connections/fleet-lxc-br0.nmconnection"
     assert path.stat().st_mode & 0o777 == 0o600

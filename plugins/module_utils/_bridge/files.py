@@ -105,7 +105,10 @@ def _wanted(spec: BridgeSpec, state: BridgeState, operations: list[Operation],
         elif isinstance(step, SetLink) and step.name == spec.name and step.option == "mtu":
             mtu = step.value
     link = state.link
-    leased = [a for a in addresses if not isinstance(a, str) and a.expires]
+    # systemd-networkd with KeepConfiguration= gives a leased address no end: its routes tell.
+    by_dhcp = {route.source for route in routes if route.protocol == _BY_DHCP}
+    leased = [a for a in addresses
+              if not isinstance(a, str) and (a.expires or a.local in by_dhcp)]
     dhcp = any(a.family == socket.AF_INET for a in leased)
     kept = []
     for route in routes:
@@ -123,7 +126,7 @@ def _wanted(spec: BridgeSpec, state: BridgeState, operations: list[Operation],
         bool(link["stp"] if spec.stp is None and link else spec.stp),
         float((link["forward_delay"] or 0) if spec.forward_delay is None and link
               else spec.forward_delay or 0),
-        _static(addresses), sorted(kept, key=_route_order), dhcp,
+        _static([a for a in addresses if a not in leased]), sorted(kept, key=_route_order), dhcp,
         any(a.family == socket.AF_INET6 for a in leased))
 
 

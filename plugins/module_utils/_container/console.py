@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PATIENCE = 10  # seconds for the monitor's answer
+_PAUSE = 0.1  # seconds between two looks at a terminal that nobody has open
 _WHY = {"KeyError": "its monitor does not know it", "IndexError": "it has no such terminal",
         "ValueError": "somebody else is connected to this terminal"}
 
@@ -70,8 +71,9 @@ class Terminal:
         """What says what is said: the monitor's copy, or the terminal where nobody else reads."""
         return self.fd if self._tty else self._link.fileno()
 
-    def read(self) -> bytes:
-        """A part of what is said; b"" at the end of the container."""
+    def read(self) -> bytes | None:
+        """A part of what is said; b"" at the end of the container, None as long as nobody in it
+        has this terminal open: between one login and the next, or early in its start."""
         try:
             if self._tty:
                 return os.read(self.fd, console_server.LARGEST)
@@ -79,8 +81,12 @@ class Terminal:
         except BlockingIOError:
             select.select([self.fd], [], [])
             return self.read()
-        except OSError:
-            return b""
+        except OSError as error:
+            return None if self._tty and error.errno == errno.EIO else b""
+
+    def has_ended(self, seconds: float) -> bool:
+        """Whether the container ends within that time, or before somebody types."""
+        return self._link in select.select([0, self._link], [], [], seconds)[0]
 
     def write(self, data: bytes) -> None:
         """Type it. The other end may take a while: the descriptor does not block."""
@@ -154,9 +160,13 @@ def connect(name: str, tty: int = 0, escape: str = "a") -> None:
             ready = select.select([0, terminal.source()], [], [])[0]
             if terminal.source() in ready:
                 data = terminal.read()
-                if not data:
+                if data is None:
+                    if terminal.has_ended(_PAUSE):
+                        return
+                elif not data:
                     return
-                _write(data)
+                else:
+                    _write(data)
             if 0 in ready:
                 typed = os.read(0, console_server.LARGEST)
                 if not typed:
