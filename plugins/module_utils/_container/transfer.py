@@ -64,8 +64,14 @@ def _open(what: dict[str, Any], flags: int, doing: str) -> int:
 
 def _put(what: dict[str, Any], doing: str) -> None:
     offset = what["offset"]
-    flags = os.O_WRONLY if offset else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    fd = _open(what, flags, doing)
+    try:
+        fd = _open(what, os.O_WRONLY if offset else os.O_WRONLY | os.O_TRUNC, doing)
+    except FileNotFoundError:
+        if offset:
+            raise
+        # Not at once: O_CREAT on what another user has in /tmp is refused even to root
+        # (proc_sys_fs(5): protected_regular, which systemd turns on).
+        fd = _open(what, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, doing)
     if offset:
         os.lseek(fd, offset, os.SEEK_SET)
     left = what["size"]
