@@ -185,10 +185,12 @@ def enable(folders: list[str], controllers: list[str], needed: list[str]) -> Non
         file = folder + "/cgroup.subtree_control"
         missing = set(controllers) - set((cgroup_tree.read(file) or "").split())
         try:
-            if missing:
-                cgroup_tree.write(file, " ".join("+" + name for name in sorted(missing)))
+            # Those, too, that are there: the kernel shows them before it has made their files in
+            # the groups below, for somebody else's write, and a write waits until it has.
+            if controllers:
+                cgroup_tree.write(file, " ".join("+" + name for name in sorted(controllers)))
         except LxcError as error:
-            if error.errno != errno.EBUSY:
+            if missing and error.errno != errno.EBUSY:
                 raise
             wanted = sorted(missing & set(needed))
             if wanted:
@@ -197,7 +199,8 @@ def enable(folders: list[str], controllers: list[str], needed: list[str]) -> Non
                     "Move them into a group of their own first, as with: mkdir %s/init; while read "
                     "p; do echo $p > %s/init/cgroup.procs; done < %s/cgroup.procs"
                     % ((folder,) * 3), "processes are in that control group itself") from error
-            return  # those below have none to hand on
+            if missing:
+                return  # those below have none to hand on
         _enabled.add(folder)
 
 
