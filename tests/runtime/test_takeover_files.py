@@ -141,6 +141,20 @@ def test_interfaces_keeps_what_is_not_the_nic_s(netlink: Netlink, root: pathlib.
     assert "iface br0 inet static" in made
 
 
+def test_a_boot_does_not_wait_for_a_bridge_that_only_containers_use(netlink: Netlink,
+                                                                    root: pathlib.Path) -> None:
+    """They start once the network is online; waiting for each other took two minutes."""
+    run(netlink, addresses=["10.9.9.1/24"], persist="systemd-networkd")
+    network = read(root)["etc/systemd/network/00-fleet-lxc-br0.network"]
+    link = network[network.index("[Link]"):network.index("[Network]")]
+    assert "RequiredForOnline=no" in link.splitlines()
+    assert "ConfigureWithoutCarrier=yes" in network.splitlines()
+    netlink.create_veth("spare0", "spare1")
+    run(netlink, addresses=["10.9.9.1/24"], ports=["spare0"], persist="systemd-networkd")
+    network = read(root)["etc/systemd/network/00-fleet-lxc-br0.network"]
+    assert "RequiredForOnline" not in network and "WithoutCarrier" not in network
+
+
 def test_what_networkd_and_network_manager_read(netlink: Netlink, root: pathlib.Path) -> None:
     """The lease is asked for again, the static addresses and routes are named."""
     write(root, "systemd-networkd")

@@ -18,6 +18,7 @@ from .persist import INTERFACES, Files, Wanted, ours, remove, render
 if t.TYPE_CHECKING:
     from .._kernel.link_config import Address, Route
     from .._kernel.netlink import Netlink
+    from .._kernel.netlink_facts import Link
     from .observe import BridgeState
     from .spec import BridgeSpec
 
@@ -124,10 +125,15 @@ def _wanted(spec: BridgeSpec, state: BridgeState, operations: list[Operation],
     return Wanted(
         spec.name, state.nic, sorted(set(ports)), spec.mac or mac, mtu,
         bool(link["stp"] if spec.stp is None and link else spec.stp),
-        float((link["forward_delay"] or 0) if spec.forward_delay is None and link
-              else spec.forward_delay or 0),
+        _forward_delay(spec.forward_delay, link),
         _static([a for a in addresses if a not in leased]), sorted(kept, key=_route_order), dhcp,
         any(a.family == socket.AF_INET6 for a in leased))
+
+
+def _forward_delay(wanted: float | None, link: Link | None) -> float:
+    if wanted is not None:
+        return float(wanted)
+    return float(link["forward_delay"] or 0) if link else 15.0  # a new one's: br_dev_setup()
 
 
 def _static(addresses: t.Iterable[Address | str]) -> list[str]:

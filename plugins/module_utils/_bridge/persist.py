@@ -93,14 +93,18 @@ def _is_ours(path: str, name: str) -> bool:
 def _networkd(wanted: Wanted, present: Files) -> Files:
     base = "etc/systemd/network/00-fleet-lxc-" + wanted.name
     header = _HEADER % wanted.name
-    lines = ["[Match]", "Name=" + wanted.name, "", "[Link]", "MTUBytes=%d" % wanted.mtu, "",
-             "[Network]"]
+    lines = ["[Match]", "Name=" + wanted.name, "", "[Link]", "MTUBytes=%d" % wanted.mtu]
+    alone = not (wanted.nic or wanted.ports)
+    if alone:
+        # It has no carrier before a container runs, and containers wait for the network.
+        lines.append("RequiredForOnline=no")
+    lines += ["", "[Network]"]
     if wanted.dhcp:
         lines.append("DHCP=ipv4")
     lines.append("IPv6AcceptRA=" + ("yes" if wanted.advertised else "no"))
     # What is there when networkd starts again is not torn down first.
     lines.append("KeepConfiguration=" + ("yes" if wanted.dhcp else "static"))
-    if not wanted.addresses and not wanted.dhcp:
+    if alone or (not wanted.addresses and not wanted.dhcp):
         lines.append("ConfigureWithoutCarrier=yes")
     lines += _networkd_kept(wanted.nic, present)
     for address in wanted.addresses:
