@@ -86,6 +86,27 @@ def test_destroy_of_a_running_one_leaves_only_the_root_file_system(box: Sandbox)
     assert lifecycle.destroy([name])[name] == {"changed": False}
 
 
+@pytest.mark.parametrize("lost", ["definition.json", "state.json", "run", "all"])
+@pytest.mark.parametrize("how", ["damaged", "gone"])
+def test_destroy_of_what_nothing_is_known_of(box: Sandbox, lost: str, how: str) -> None:
+    """What the disk has lost the kernel still has."""
+    name = box.define("lost")
+    pid = box.start(name)["pid"]
+    files = [store.folder(name) + "/definition.json", store.run_folder(name) + "/state.json"]
+    for path in files if lost == "all" else [p for p in files if p.endswith(lost)]:
+        pathlib.Path(path).write_text("{damaged")
+        if how == "gone":
+            os.unlink(path)
+    if lost == "run":
+        shutil.rmtree(store.run_folder(name))
+    if how == "gone" and lost == "all":
+        os.rmdir(store.folder(name))
+    assert lifecycle.destroy([name])[name] == {"changed": True}
+    assert left_in_cgroups(name) == [] and not os.path.exists("/proc/%d/exe" % pid)
+    assert not os.path.exists(store.folder(name)) and not os.path.exists(store.run_folder(name))
+    assert lifecycle.destroy([name])[name] == {"changed": False}
+
+
 def test_a_root_file_system_in_its_own_folder_stays(box: Sandbox) -> None:
     name = box.define("own")
     folder = pathlib.Path(store.folder(name))

@@ -170,6 +170,13 @@ def network_is_kept(name: str) -> bool:
     return os.path.lexists(store.run_folder(name) + "/network.json")
 
 
+def folders(name: str) -> list[str]:
+    """The control groups that there are of a container, whatever is written down of it."""
+    found = ["%s/%s/%s" % (hierarchy.path, TREE, name) for hierarchy in
+             sorted(cgroups.hierarchies(mounts.read_mountinfo()), key=lambda one: one.version)]
+    return [path for path in found if os.path.isdir(path)]
+
+
 def remove_empty_tree() -> None:
     """The folders that all containers share go with the last of them; what is in use stays.
 

@@ -36,6 +36,7 @@ from .signals import signal_name
 
 NO_MONITOR = ("its monitor was killed: until a restart it has no console, no console.log, and how "
               "it ends will not be known")
+_PATIENCE = 10   # seconds for a monitor to notice that its container has ended
 _LAST_WORDS = 5  # seconds that an init has after its stop_signal
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -139,7 +140,7 @@ def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False,
         began = time.monotonic()
         for name, lock in locks.items():
             try:
-                if store.read_definition(name) is None and store.read_state(name) is None:
+                if store.read_state(name) is None:
                     store.need_definition(name)
                 status = reconcile(name)
                 pidfd = processes.open_pidfd(status["recorded"].get("init"))
@@ -297,11 +298,14 @@ def destroy(names: list[str], timeout: float = TIMEOUT,
         for name in locks:
             try:
                 there = store.exists(name)
-                there |= store.read_state(name) is not None
-                status = reconcile(name)
+                if store.read_state(name) is not None:
+                    there = True
+                else:
+                    there |= _end_unknown(name)
+                recorded = reconcile(name)["recorded"]
                 fault.point("destroy:stopped")
-                if status["recorded"].get("cgroups"):
-                    problem = cleanup.finish(name, status["recorded"], None)
+                if recorded.get("cgroups"):
+                    problem = cleanup.finish(name, recorded, None)
                     if problem:
                         raise problem
                 _run_destroy_hooks(name)
@@ -312,12 +316,31 @@ def destroy(names: list[str], timeout: float = TIMEOUT,
             except LxcError as error:
                 outcomes[name] = error
 
+    for name in names:
+        store.forget_damaged_state(name)
     running = [n for n in names if os.path.lexists(store.run_folder(n) + "/state.json")]
     stopped = stop(running, timeout, kill=True)
     failed: Outcomes = {n: o for n, o in stopped.items() if isinstance(o, LxcError)}
     outcomes = {**locked([n for n in names if n not in failed], run), **failed}
     cleanup.remove_empty_tree()
     return outcomes
+
+
+def _end_unknown(name: str) -> bool:
+    """End a container whose state is lost: what is in its control groups.
+
+    :returns: whether there was something
+    """
+    groups = cleanup.folders(name)
+    if not groups:
+        return False
+    problem = cleanup.finish(name, {"version": 1, "name": name, "cgroups": groups}, None)
+    if problem:
+        raise problem
+    deadline = time.monotonic() + _PATIENCE
+    while store.monitor_is_alive(name) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return True
 
 
 def _run_destroy_hooks(name: str) -> None:

@@ -194,6 +194,18 @@ def read_state(name: str) -> dict[str, Any] | None:
     return read_json(run_folder(name) + "/state.json")
 
 
+def forget_damaged_state(name: str) -> None:
+    """Of a container that is to be destroyed: the kernel knows what there is of it."""
+    try:
+        check_name(name)
+        read_state(name)
+    except LxcError:
+        try:
+            os.unlink(run_folder(name) + "/state.json")
+        except OSError:
+            pass
+
+
 def write_state(name: str, state: dict[str, Any]) -> None:
     """Keep what is known of the container's life."""
     write_json(run_folder(name) + "/state.json", state)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from .._container import (
+    cleanup,
     clone_hooks,
     host,
     host_links,
@@ -67,7 +68,7 @@ def handle(request: Request) -> dict[str, t.Any]:
         items = [_Item(name) for name, _options in wanted]
         for item in items:
             _attempt(item, lambda i: check_name(i.name))
-            _attempt(item, _look)
+            _attempt(item, _look_at_remains)
         _remove(items, request)
     else:
         items = _define(wanted, request, state == "started")
@@ -143,6 +144,14 @@ def _look(item: _Item) -> None:
         item.state, item.pid = status["state"], status["pid"]
     item.before = _shown(item.stored, item.state)
     item.after = item.before
+
+
+def _look_at_remains(item: _Item) -> None:
+    """Before a removal, which what is damaged does not stop."""
+    try:
+        _look(item)
+    except LxcError as error:
+        item.warnings.append(str(error))
 
 
 def _shown(definition: dict[str, t.Any] | None, state: str) -> dict[str, t.Any]:
@@ -358,7 +367,7 @@ def _put_back(item: _Item) -> None:
 
 def _remove(items: list[_Item], request: Request) -> None:
     todo = [item for item in items if item.error is None
-            and (item.state != "ABSENT" or store.exists(item.name))]
+            and (item.state != "ABSENT" or store.exists(item.name) or cleanup.folders(item.name))]
     for item in todo:
         item.actions += ["stop", "remove"] if item.pid else ["remove"]
     purge = _Purge(todo, request.check_mode) if request.params["purge"] and todo else None
