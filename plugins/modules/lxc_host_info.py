@@ -122,6 +122,33 @@ host:
       type: dict
       returned: always
       sample: {version: 0.7.2, problem: null}
+    resources:
+      description: What containers share, and how busy it is. Null is what can't be read.
+      type: dict
+      returned: always
+      contains:
+        processors:
+          description: How many there are.
+          type: int
+          returned: always
+        load:
+          description: How many tasks ran or waited on average of 1, 5 and 15 minutes.
+          type: list
+          elements: float
+          returned: always
+        memory:
+          description: Bytes in C(total), and those C(available) without swapping.
+          type: dict
+          returned: always
+        uptime:
+          description: Seconds since the host's start.
+          type: float
+          returned: always
+      sample:
+        processors: 4
+        load: [0.2, 0.15, 0.1]
+        memory: {total: 8302182400, available: 6710886400}
+        uptime: 86400.5
     missing:
       description: The features that are not there.
       type: list

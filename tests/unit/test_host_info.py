@@ -8,7 +8,7 @@ import dataclasses
 import gzip
 
 import pytest
-from ansible_collections.fleet.lxc.plugins.module_utils._kernel import features, kconfig
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import features, kconfig, resources
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.cgroups import Hierarchy
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._module.host_info import report
@@ -146,3 +146,21 @@ def test_every_feature_says_why_and_what_to_do() -> None:
 ])
 def test_what_was_tried_counts_most_then_what_is_on_disk(evidence, expected) -> None:
     assert features.judge(evidence)["veth"] is expected
+
+
+def test_resources_come_from_proc(tmp_path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:       1000 kB\nMemFree: 1 kB\nMemAvailable:    400 kB\n")
+    (tmp_path / "loadavg").write_text("0.50 0.25 0.10 1/200 4711\n")
+    (tmp_path / "uptime").write_text("86400.50 1.0\n")
+    found = resources.observe(str(tmp_path))
+    assert found["memory"] == {"total": 1024000, "available": 409600}
+    assert found["load"] == [0.5, 0.25, 0.1]
+    assert found["uptime"] == 86400.5
+    assert found["processors"] > 0
+
+
+def test_resources_that_can_not_be_read_are_null(tmp_path) -> None:
+    (tmp_path / "loadavg").write_text("odd 0.25 0.10\n")
+    found = resources.observe(str(tmp_path))
+    assert found["memory"] == {"total": None, "available": None}
+    assert found["load"] is found["uptime"] is None

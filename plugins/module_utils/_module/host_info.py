@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._kernel import cgroups
+from .._kernel import cgroups, resources
 from .._kernel.errors import LxcError
 from .._kernel.features import (
     FEATURES,
@@ -26,7 +26,9 @@ ARGUMENT_SPEC: dict[str, t.Any] = {"require": {"type": "list", "elements": "str"
 
 def handle(request: Request) -> dict[str, t.Any]:
     """Facts about the host; failed when something required is not there."""
-    return report(observe(), request.params["require"], request.warn)
+    result = report(observe(), request.params["require"], request.warn)
+    result["host"]["resources"] = resources.observe()
+    return result
 
 
 def report(evidence: Evidence, require: list[str],
