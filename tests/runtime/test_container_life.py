@@ -449,3 +449,16 @@ def test_one_that_fails_does_not_stop_the_others(box: Sandbox) -> None:
     outcomes = lifecycle.start(names)
     assert [isinstance(outcomes[n], LxcError) for n in names] == [False, True, False]
     assert [observe.status(n)["state"] for n in names] == ["RUNNING", "STOPPED", "RUNNING"]
+
+
+def test_groups_that_containers_inside_have_made_go_with_the_last_one(box: Sandbox) -> None:
+    """In a hierarchy that does not limit it, a container is among the monitors, and so is what it
+    makes there."""
+    box.launch("outer", "sleep 1000")
+    below = [pathlib.Path(path, "fleet-lxc", "inner") for path in
+             pathlib.Path("/sys/fs/cgroup").rglob(cleanup.MONITORS)]
+    assert below
+    for path in below:
+        path.mkdir(parents=True)
+    lifecycle.stop(box.names, kill=True)
+    wait_until(lambda: not list(pathlib.Path("/sys/fs/cgroup").rglob(cleanup.TREE)))

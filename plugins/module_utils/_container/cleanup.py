@@ -182,7 +182,8 @@ def remove_empty_tree() -> None:
 
     Where there is no container any more, a process among the monitors is about to end: the one
     that has just started a container again after a reboot, say. In a hierarchy that does not limit
-    containers they have no folder, and are among the monitors themselves.
+    containers they have no folder, and are among the monitors themselves, and so is what containers
+    inside of them have left there.
     """
     deadline = time.monotonic() + _TREE_PATIENCE
     trees = ["%s/%s" % (hierarchy.path, TREE)
@@ -191,6 +192,8 @@ def remove_empty_tree() -> None:
         trees = [tree for tree in trees if not _removed(tree)]
         if not trees or any(map(_has_containers, trees)) or time.monotonic() > deadline:
             return
+        for tree in trees:
+            cgroup_tree.remove_below("%s/%s" % (tree, MONITORS))
         time.sleep(0.02)
 
 

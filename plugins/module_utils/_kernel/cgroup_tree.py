@@ -176,9 +176,7 @@ def remove(path: str, deadline: float) -> None:
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise LxcError.from_os("remove control group", path, error) from error
-            for folder, names, _files in os.walk(path, topdown=False):
-                for name in names:
-                    _try_rmdir("%s/%s" % (folder, name))
+            remove_below(path)
             if time.monotonic() > deadline:
                 raise LxcError("remove control group", path, errno.EBUSY,
                                detail="processes in it: %s" % (pids(path) or "none"),
@@ -188,8 +186,11 @@ def remove(path: str, deadline: float) -> None:
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _try_rmdir(path: str) -> None:
-    try:
-        os.rmdir(path)
-    except OSError:
-        pass
+def remove_below(path: str) -> None:
+    """Remove the folders in it, but for those that have processes."""
+    for folder, names, _files in os.walk(path, topdown=False):
+        for name in names:
+            try:
+                os.rmdir("%s/%s" % (folder, name))
+            except OSError:
+                pass
