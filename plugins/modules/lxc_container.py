@@ -441,6 +441,18 @@ options:
       - Whether the container has a C(/dev) of its own with the devices that it may use. V(false)
         leaves that of the root file system, and mounts what is there to be mounted on.
     type: bool
+  nesting: &nesting
+    description:
+      - Whether containers without O(privileged) can start in this one. C(/dev/.lxc/proc) and
+        C(/dev/.lxc/sys), to which only its root gets, are then without anything hidden or read-only,
+        since the kernel lets nobody mount more than is to be seen already.
+      - What is hidden or read-only in C(/proc) and C(/sys) is so no longer for its root. With
+        O(privileged=true) that root can change the host's kernel by it.
+      - This is LXC's C(nesting.conf) and Incus' C(security.nesting), and gives no rights. To start
+        containers it takes O(privileged=true), C(cgroup:rw) in O(mount_auto), and capabilities such
+        as sys_admin and net_admin.
+      - A new container has V(false).
+    type: bool
   tty_max: &tty_max
     description: How many terminals C(/dev/tty1) and so on the container has; V(0) for a new one.
     type: int
@@ -613,6 +625,7 @@ options:
       mount_fstab: *mount_fstab
       rootfs_options: *rootfs_options
       autodev: *autodev
+      nesting: *nesting
       tty_max: *tty_max
       tty_dir: *tty_dir
       pty_max: *pty_max

@@ -116,6 +116,19 @@ def test_sysfs_is_a_bind_where_the_network_is_the_hosts() -> None:
     assert (shared["/sys"], own["/sys"]) == ("bind", "sysfs")
 
 
+@pytest.mark.parametrize("options, shown", [
+    ({"nesting": False}, []),
+    ({}, ["proc"]),  # sysfs would show the host's network
+    ({"networks": [{"type": "empty"}]}, ["proc", "sysfs"]),
+    ({"namespace_keep": ["pid"], "privileged": True}, ["proc", "sysfs"]),
+    ({"namespace_share": {"pid": "web2"}}, []),
+])
+def test_nesting_shows_what_is_the_containers_own(options: dict[str, t.Any],
+                                                  shown: list[str]) -> None:
+    made = plan(**{"nesting": True, **options})
+    assert [mount["type"] for mount in made["nesting"]] == shown
+
+
 def test_the_manifests_mounts_come_first_and_are_read_only_and_id_mapped() -> None:
     made = plan(manifest={"mounts": [{"source": "/usr", "target": "/usr", "read_only": True}],
                           "command": ["/usr/sbin/sshd", "-D"]},

@@ -44,7 +44,7 @@ def run(plan: dict[str, Any], link: _socket.socket) -> NoReturn:
     except LxcError as error:
         _tell(link, error)
     except OSError as error:
-        _tell(link, LxcError.from_os(step[0], step[1], error))
+        _tell(link, LxcError.from_os(step[0], step[1], error, _hint(plan, step[0], error)))
     except BaseException as error:
         _tell(link, LxcError(step[0], step[1], detail=repr(error)))
     finally:
@@ -53,6 +53,14 @@ def run(plan: dict[str, Any], link: _socket.socket) -> NoReturn:
 
 def _tell(link: _socket.socket, error: LxcError) -> None:
     link.send(b"E" + json.dumps(error.to_dict()).encode())
+
+
+def _hint(plan: dict[str, Any], doing: str, error: OSError) -> str:
+    """The kernel says no more than EPERM (mount_too_revealing)."""
+    if plan["ids"] and error.errno == errno.EPERM and doing in ("mount proc on", "mount sysfs on"):
+        return ("Where this host is a container itself, start that one with 'nesting: true' (LXC"
+                " includes nesting.conf, Incus has security.nesting), or write 'privileged: true'.")
+    return ""
 
 
 def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None:
@@ -260,6 +268,8 @@ def _build(plan: dict[str, Any], root: int, link: _socket.socket, step: list[str
     for mount in plan["late"]:
         step[:] = "mount %s on" % (mount["source"] or mount["type"]), mount["target"]
         _mount_late(root, mount)
+    if plan["nesting"]:
+        _show_whole(made["/dev"], plan["nesting"], step)
     _hide(plan, root, made, step)
     for fd in made.values():
         os.close(fd)
@@ -308,6 +318,30 @@ def _fill_dev(dev: int, nodes: list[str], step: list[str]) -> None:
         _make_file(dev, name, 0o666)
     os.umask(mask)
     _bind_nodes(dev, nodes, step)
+
+
+def _show_whole(dev: int, nesting: list[dict[str, Any]], step: list[str]) -> None:
+    """A second proc and sysfs with nothing over them, at the places of LXC's nesting.conf.
+
+    A user namespace may mount either only while one is there that has nothing over it and is not
+    read-only (the kernel's mount_too_revealing), and it does not matter whether its path can be
+    reached: only root of the container gets into the folder.
+    """
+    folder = _folder(dev, ".lxc", 0o700)
+    for mount in nesting:
+        step[:] = "mount %s on" % mount["type"], "/dev/.lxc/" + mount["name"]
+        target = _folder(folder, mount["name"], 0o755)
+        mounts.attach(mounts.new(mount["type"], mount["options"]), target)
+    os.close(folder)
+
+
+def _folder(parent: int, name: str, mode: int) -> int:
+    """Without a /dev of the container's own, it is there from the start before."""
+    try:
+        os.mkdir(name, mode, dir_fd=parent)
+    except FileExistsError:
+        pass
+    return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
 
 
 def _make_file(dev: int, name: str, mode: int) -> None:

@@ -50,6 +50,7 @@ else:
 # can't say it: a command with both kinds of quotes, a line break in a variable.
 OWN_OPTIONS = {
     "cap_add": "LXC has no default capabilities to add to",
+    "nesting": "LXC has a file to include, whose mounts are the same",
     "privileged": "it is what LXC does without lxc.idmap, and too much to be said by silence",
 }
 # v1's name of a value, v2's.

@@ -70,6 +70,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "late": late,
         "nodes": list(defaults.DEVICE_NODES),
         "autodev": definition["autodev"],
+        "nesting": _nesting(definition, own),
         "ttys": {"count": definition["tty_max"], "folder": definition["tty_dir"]},
         "masked": list(defaults.MASKED),
         "read_only": [] if modes["proc"] == "rw" else list(defaults.READ_ONLY),
@@ -212,6 +213,15 @@ def _kernel_mounts(definition: dict[str, Any], own: list[str], groups: dict[str,
         if host.has_mqueue and ("ipc" in own or definition["privileged"]):
             found.append({"type": "mqueue", "target": "/dev/mqueue", "options": safe})
     return found
+
+
+def _nesting(definition: dict[str, Any], own: list[str]) -> list[dict[str, Any]]:
+    """What /dev/.lxc shows whole: whatever of these is the container's own to mount."""
+    if not definition["nesting"]:
+        return []
+    return [{"type": kind, "name": name, "options": system.SAFE}
+            for kind, name, namespace in (("proc", "proc", "pid"), ("sysfs", "sys", "net"))
+            if namespace in own or definition["privileged"]]
 
 
 def _writable(modes: dict[str, str], own_network: bool) -> list[str]:

@@ -360,6 +360,7 @@ OPTIONS: dict[str, Option] = {
     "mount_fstab": Option({"type": "str"}, None, checks.or_none(_path)),
     "rootfs_options": Option(_list_of("str"), [], system_checks.rootfs_options),
     "autodev": Option({"type": "bool"}, True, bool),
+    "nesting": Option({"type": "bool"}, False, bool),
     "tty_max": Option({"type": "int"}, 0, checks.number(0, 63, "Terminals are from 0 to 63.")),
     "tty_dir": Option({"type": "str"}, None, system_checks.tty_dir),
     "pty_max": Option({"type": "int"}, 1024, checks.number(
