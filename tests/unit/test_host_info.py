@@ -149,7 +149,7 @@ def test_what_was_tried_counts_most_then_what_is_on_disk(evidence, expected) -> 
 
 
 def test_resources_come_from_proc(tmp_path) -> None:
-    (tmp_path / "meminfo").write_text("MemTotal:       1000 kB\nMemFree: 1 kB\nMemAvailable:    400 kB\n")
+    (tmp_path / "meminfo").write_text("MemTotal:  1000 kB\nMemAvailable:    400 kB\n")
     (tmp_path / "loadavg").write_text("0.50 0.25 0.10 1/200 4711\n")
     (tmp_path / "uptime").write_text("86400.50 1.0\n")
     found = resources.observe(str(tmp_path))
