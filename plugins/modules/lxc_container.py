@@ -444,8 +444,8 @@ options:
   nesting: &nesting
     description:
       - Whether containers without O(privileged) can start in this one. C(/dev/.lxc/proc) and
-        C(/dev/.lxc/sys), to which only its root gets, are then without anything hidden or read-only,
-        since the kernel lets nobody mount more than is to be seen already.
+        C(/dev/.lxc/sys), to which only its root gets, are then without anything hidden or
+        read-only, since the kernel lets nobody mount more than is to be seen already.
       - What is hidden or read-only in C(/proc) and C(/sys) is so no longer for its root. With
         O(privileged=true) that root can change the host's kernel by it.
       - This is LXC's C(nesting.conf) and Incus' C(security.nesting), and gives no rights. To start

@@ -10,7 +10,6 @@ import typing as t
 
 import container_sandbox
 import pytest
-from ansible_collections.fleet.lxc.plugins.module_utils._container import lifecycle
 from container_sandbox import USR, Sandbox, console
 
 box = pytest.fixture(container_sandbox.sandbox)
