@@ -17,7 +17,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container.runtime_files
 UTILS = pathlib.Path(__file__).parents[2] / "plugins" / "module_utils"
 # Of modules that run from the archive only.
 ONLY_MODULES = {"_kernel": {"announce", "bridge_vlans", "features", "kconfig", "link_config",
-                            "netlink_kinds", "nftables", "sysctls", "vxlan"},
+                            "netlink_kinds", "nftables", "resources", "sysctls", "vxlan"},
                 "_container": {"application", "cgroup_live", "cgroup_read", "clone_hooks",
                                "device_live", "device_rules", "health", "inside", "live",
                                "mount_live", "network_live",
