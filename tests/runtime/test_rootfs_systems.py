@@ -48,6 +48,14 @@ def make(path: pathlib.Path, **options: t.Any) -> pathlib.Path:
     return path
 
 
+@pytest.fixture
+def base(sandbox: Sandbox, suite: str) -> pathlib.Path:
+    """A tree of packages: made before the test is in a network of its own, which leads nowhere."""
+    packages = {"packages": PACKAGES, "cache_days": 365,
+                **({} if suite == suite_of_the_host() else {"suite": suite})}
+    return make(sandbox.folder / "base", debootstrap=packages)
+
+
 NETWORK = "[Match]\nName=eth1\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n"
 # As the guide has it: to run as a user behind a filter, systemd 257 wants CAP_SYS_ADMIN.
 DROP_IN = """\
@@ -111,15 +119,12 @@ def answers(address: str) -> bool:
 
 @pytest.mark.parametrize("suite", debian.SUITES)
 @pytest.mark.skipif(shutil.which("dnsmasq", path="/usr/sbin") is None, reason="needs dnsmasq")
-def test_what_was_made_of_packages_boots_and_halts(sandbox: Sandbox, bridges: None,
-                                                   suite: str) -> None:
+def test_what_was_made_of_packages_boots_and_halts(sandbox: Sandbox, base: pathlib.Path,
+                                                   bridges: None, suite: str) -> None:
     """A copy out of the cache for a privileged container; a clone of it for another.
 
     Each has an address that we give it, and one that its own networkd asks for.
     """
-    packages = {"packages": PACKAGES, "cache_days": 365,
-                **({} if suite == suite_of_the_host() else {"suite": suite})}
-    base = make(sandbox.folder / "base", debootstrap=packages)
     assert all(line in GUIDE.read_text() for line in DROP_IN.splitlines())
     ask_for_an_address(base)
     clone = make(sandbox.folder / "clone", clone={"src": str(base)})
