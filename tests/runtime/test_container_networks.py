@@ -547,12 +547,12 @@ def test_a_changed_definition_changes_the_links_that_run(box: Sandbox, neighbour
     def change(*wanted: dict[str, t.Any]) -> list[str]:
         definition = spec.make_definition(name, {"networks": list(wanted)},
                                           store.read_definition(name))
-        launched = live.started_with(name)
+        launched = observe.started_with(name)
         assert launched is not None
         planned = live.Live(launched, definition, store.read_state(name) or {}, host.Host())
         assert planned.waiting == []
         planned.apply()
-        launched = live.started_with(name)
+        launched = observe.started_with(name)
         assert launched and launched["definition"]["networks"] == definition["networks"]
         return [step.text for step in planned.steps]
 
@@ -560,7 +560,7 @@ def test_a_changed_definition_changes_the_links_that_run(box: Sandbox, neighbour
     subprocess.run(["ping", "-c1", "-W5", "10.9.6.2"], check=True, capture_output=True)
     with pytest.raises(LxcError, match="nobridge"):
         change(*nic(), {"link": "nobridge", "name": "eth5"})
-    launched = live.started_with(name)  # what was done by then holds
+    launched = observe.started_with(name)  # what was done by then holds
     assert launched and [n["name"] for n in launched["definition"]["networks"]] == ["lan0"]
     assert link_of(status["pid"], "eth0") is None
     assert change(*nic(), {**veth, "addresses": ["10.9.6.3/24"]}) == ["add link eth1"]

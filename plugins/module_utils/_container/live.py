@@ -49,16 +49,10 @@ else:
 _PASSES = 10  # over the processes of a container, which may fork meanwhile
 
 
-def started_with(name: str) -> dict[str, Any] | None:
-    """The plan of the container that runs, None where it is not known."""
-    found = store.read_json(store.run_folder(name) + "/plan.json")
-    return found if found and found.get("definition") else None
-
-
 class Live:
     """What can be done about the differences between a definition and what runs.
 
-    :param launched: what started_with() returned
+    :param launched: what observe.started_with() returned
     :param recorded: its state
     """
 

