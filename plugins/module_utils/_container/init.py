@@ -86,7 +86,9 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         step[:] = "make a time namespace for", plan["name"]
         clocks.enter(*plan["time_offsets"])
     root = _own_mounts(plan, step)
-    cover = os.open(store.RUN, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    inside = any(kind in hooks.INSIDE for kind in plan["hooks"].get("commands") or ())
+    # Opened as long as the host's id 0 gets through.
+    cover = os.open(store.RUN, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if inside else -1
     stdio = [program.open_stdio(number, path, step)
              for number, path in enumerate(plan.get("stdio") or ())]
     if plan["ids"]:
@@ -101,7 +103,7 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
     if plan["loopback"]:
         step[:] = "bring up", "lo"
         _loopback_up()
-    if any(kind in hooks.INSIDE for kind in plan["hooks"].get("commands") or ()):
+    if inside:
         step[:] = "show the root file system to hooks of", plan["name"]
         _show_to_hooks(plan["run"] + "/rootfs", root, cover)
     hooks.run(plan["hooks"], "pre-mount")
@@ -315,9 +317,9 @@ def _fill_dev(dev: int, nodes: list[str], step: list[str]) -> None:
     for name, target in _DEV_LINKS:
         os.symlink(target, name, dir_fd=dev)
     for name in nodes:
-        _make_file(dev, name, 0o666)
+        step[:] = "bind", "/dev/" + name
+        _bind_on_new(syscalls.AT_FDCWD, "/dev/" + name, dev, name, 0o666)
     os.umask(mask)
-    _bind_nodes(dev, nodes, step)
 
 
 def _show_whole(dev: int, nesting: list[dict[str, Any]], step: list[str]) -> None:
@@ -344,10 +346,6 @@ def _folder(parent: int, name: str, mode: int) -> int:
     return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
 
 
-def _make_file(dev: int, name: str, mode: int) -> None:
-    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode, dir_fd=dev))
-
-
 def _bind_nodes(dev: int, nodes: list[str], step: list[str]) -> None:
     """As far as there is something to bind them on."""
     for name in nodes:
@@ -355,17 +353,19 @@ def _bind_nodes(dev: int, nodes: list[str], step: list[str]) -> None:
         _bind_on(syscalls.AT_FDCWD, "/dev/" + name, dev, name)
 
 
-def _bind_on(source: int, path: str, dev: int, name: str) -> bool:
-    """Bind a node on a file of /dev that is there.
+def _bind_on_new(source: int, path: str, dev: int, name: str, mode: int) -> None:
+    """Bind a node on a file of /dev that is made for it."""
+    target = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode, dir_fd=dev)
+    mounts.attach(syscalls.open_tree(source, path, recursive=False), target)
 
-    :returns: whether it is
-    """
+
+def _bind_on(source: int, path: str, dev: int, name: str) -> None:
+    """Bind a node on a file of /dev, if it is there."""
     try:
         target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dev)
     except FileNotFoundError:
-        return False
+        return
     mounts.attach(syscalls.open_tree(source, path, recursive=False), target)
-    return True
 
 
 def _make_terminals(dev: int, pts: int, plan: dict[str, Any], link: _socket.socket,
@@ -415,8 +415,9 @@ def _open_pty(pts: int, size: tuple[int, int] | None = None) -> tuple[int, int, 
 
 def _place_terminal(dev: int, pts: int, number: int, name: str, create: bool) -> None:
     if create:
-        _make_file(dev, name, 0o600)
-    _bind_on(pts, str(number), dev, name)
+        _bind_on_new(pts, str(number), dev, name, 0o600)
+    else:
+        _bind_on(pts, str(number), dev, name)
 
 
 def _mount_late(root: int, mount: dict[str, Any]) -> None:
@@ -459,16 +460,23 @@ def _hide(plan: dict[str, Any], root: int, made: dict[str, int], step: list[str]
         mounts.attach(tree, mounts.open_in_root(root, path, follow_symlinks=False))
     null = os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
     mounts.check_null_device(null)
+    empty = -1  # one file system for all folders
     for path in plan["masked"]:
         step[:] = "mask", path
         target = _open_if_there(root, path)
         if target is None:
             continue
-        if stat.S_ISDIR(os.fstat(target).st_mode):
-            mounts.attach(mounts.new("tmpfs", ["ro", "size=0"]), target)
-        else:
+        if not stat.S_ISDIR(os.fstat(target).st_mode):
             mounts.attach(syscalls.open_tree(null, "", recursive=False), target)
+        elif empty < 0:
+            empty = mounts.new("tmpfs", ["ro", "size=0"])
+            syscalls.move_mount(empty, target)
+            os.close(target)
+        else:
+            mounts.attach(syscalls.open_tree(empty, "", recursive=False), target)
     os.close(null)
+    if empty >= 0:
+        os.close(empty)
 
 
 def _open_if_there(root: int, path: str) -> int | None:

@@ -122,7 +122,6 @@ _unshare = _declare("unshare", _INT)
 _setns = _declare("setns", _INT, _INT)
 _personality = _declare("personality", _ULONG)
 _prctl = _declare("prctl", _INT, _ULONG, _ULONG, _ULONG, _ULONG)
-_renameat2 = _declare("renameat2", _INT, _STR, _INT, _STR, _UINT)
 _sethostname = _declare("sethostname", _STR, _SIZE)
 _eventfd = _declare("eventfd", _UINT, _INT)
 _inotify_init1 = _declare("inotify_init1", _INT)
@@ -157,11 +156,6 @@ def umount2(target: str, flags: int = 0) -> None:
     _check(_umount2(_path(target), flags), "umount2", target)
 
 
-def exchange(path: str, other: str) -> None:
-    """renameat2(2): each gets the other's place, in one step."""
-    _check(_renameat2(AT_FDCWD, _path(path), AT_FDCWD, _path(other), 2), "renameat2", path)
-
-
 def unshare(flags: int) -> None:
     """os.unshare is missing before Python 3.12."""
     _check(_unshare(flags), "unshare")
@@ -177,7 +171,7 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
 
 
 def rename_exchange(one: str, other: str) -> None:
-    """RENAME_EXCHANGE: each gets the other's name, in one step."""
+    """renameat2(2) with RENAME_EXCHANGE: each gets the other's name, in one step."""
     _check(_renameat2(AT_FDCWD, _path(one), AT_FDCWD, _path(other), 2), "renameat2", one)
 
 

@@ -86,7 +86,7 @@ class Split(Operation):
                     raise LxcError.from_os("make layers of", self.path, error) from error
                 raise
             try:
-                syscalls.exchange(self.path, beside)
+                syscalls.rename_exchange(self.path, beside)
             except OSError as error:  # nothing else: once it was done, what is beside is the data
                 self._give_up(manifest, beside)
                 raise LxcError.from_os("make layers of", self.path, error) from error
