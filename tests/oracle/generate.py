@@ -216,7 +216,7 @@ class Generator:
         key, _old, good, _wrong = rng.choice(table)
         _key, _old, values, _wrong = rng.choice(KEYS + NETWORK_KEYS)
         name = key if table is KEYS else "net.%d.%s" % (rng.randrange(3), key)
-        lines.insert(place, self.line("lxc." + name, rng.choice(values + good)))
+        lines.insert(place, self.line("lxc." + name, rng.choice((*values, *good, '" "'))))
         return "\n".join(lines)
 
     def own(self) -> str:

@@ -20,6 +20,7 @@ import container_sandbox
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     cleanup,
+    freezer,
     lifecycle,
     networks,
     observe,
@@ -105,6 +106,68 @@ def test_destroy_of_what_nothing_is_known_of(box: Sandbox, lost: str, how: str) 
     assert left_in_cgroups(name) == [] and not os.path.exists("/proc/%d/exe" % pid)
     assert not os.path.exists(store.folder(name)) and not os.path.exists(store.run_folder(name))
     assert lifecycle.destroy([name])[name] == {"changed": False}
+
+
+@pytest.mark.parametrize("lost", ["state.json", "plan.json", "folder"])
+@pytest.mark.parametrize("monitor", ["alive", "killed"])
+def test_a_container_whose_state_is_lost_is_still_known(box: Sandbox, lost: str, monitor: str
+                                                        ) -> None:
+    """The kernel knows it: it is neither stopped nor started a second time, and ends in full."""
+    name = box.define("lost")
+    before = box.start(name)
+    if monitor == "killed":
+        os.kill(before["monitor_pid"], signal.SIGKILL)
+        wait_until(lambda: not store.monitor_is_alive(name))
+        before["monitor_pid"] = 0
+    run = pathlib.Path(store.run_folder(name))
+    for path in [run / "state.json", run / "plan.json"][:1 + (lost == "plan.json")]:
+        path.unlink()
+    if lost == "folder":
+        shutil.rmtree(run)
+    found = observe.status(name)
+    keys = ("state", "pid", "monitor_pid")
+    assert [found[key] for key in keys] == [before[key] for key in keys]
+    for key in ("name", "init", "monitor" if monitor == "alive" else "name"):
+        assert found["recorded"][key] == before["recorded"][key]
+    for key in ("cgroups", "namespaces"):
+        assert sorted(found["recorded"][key]) == sorted(before["recorded"][key])
+    again = lifecycle.start([name])[name]
+    assert isinstance(again, dict) and not again["changed"], again
+    assert freezer.freeze([name], 10)[name] == {"changed": True}
+    assert observe.status(name)["state"] == "FROZEN"
+    assert freezer.thaw([name], 10)[name] == {"changed": True}
+    stopped = lifecycle.stop([name], kill=True)[name]
+    assert isinstance(stopped, dict), stopped
+    if monitor == "alive" and lost != "folder":
+        assert stopped["exit"] == {"signal": signal.SIGKILL}
+    assert not os.path.exists("/proc/%d" % before["pid"]) and left_in_cgroups(name) == []
+    assert observe.status(name)["state"] == "STOPPED"
+    assert box.start(name)["pid"] != before["pid"]
+
+
+def test_a_container_whose_state_is_lost_and_that_ends_leaves_nothing(box: Sandbox) -> None:
+    name = box.define("lost", "while ! [ -e /tmp/end ]; do sleep 0.02; done; exit 3")
+    box.start(name)
+    pathlib.Path(store.run_folder(name), "state.json").unlink()
+    (box.rootfs / "tmp/end").touch()
+    assert box.ended(name)["exit"] == {"code": 3}
+    assert left_in_cgroups(name) == []
+
+
+def test_the_init_of_one_whose_state_is_lost_is_told_from_others(box: Sandbox) -> None:
+    """Among processes of which none is process 1, and one has another parent than init."""
+    name = box.define("lost", "(/bin/busybox sleep 1000 & exit 0); /bin/busybox sleep 1000",
+                      namespace_keep=["pid"], privileged=True)
+    recorded = box.start(name)["recorded"]
+    wait_until(lambda: len(observe.container_pids(recorded)) == 2)  # the shell has become one
+    pathlib.Path(store.run_folder(name), "state.json").unlink()
+    assert observe.status(name)["recorded"]["init"] == recorded["init"]
+
+
+def test_one_that_never_ran_is_not_taken_for_lost(box: Sandbox) -> None:
+    name = box.define("never")
+    assert observe.recorded_state(name) is None
+    assert observe.status(name)["state"] == "STOPPED"
 
 
 def test_a_root_file_system_in_its_own_folder_stays(box: Sandbox) -> None:

@@ -15,7 +15,7 @@ import time
 
 from .._kernel import idmaps, processes
 from .._kernel.errors import LxcError
-from . import lifecycle, namespaces, operation, store, users
+from . import lifecycle, namespaces, observe, operation, store, users
 from .exchange import Loop, Result, read_available
 
 TYPE_CHECKING = False
@@ -149,7 +149,7 @@ class _Run:
             self._loop.add(fd, select.POLLIN, self._reader(fd))
         if self._stdin >= 0:
             self._loop.add(self._stdin, select.POLLOUT, self._on_stdin)
-        pidfd = processes.open_pidfd((store.read_state(self.name) or {}).get("init"))
+        pidfd = processes.open_pidfd((observe.recorded_state(self.name) or {}).get("init"))
         if pidfd is None:
             self._on_end()
         else:

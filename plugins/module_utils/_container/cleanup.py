@@ -67,10 +67,14 @@ def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None =
              ) -> dict[str, Any]:
     """Say that a container is about to be cleaned up.
 
+    :param recorded: completed in place, where nothing was known any more
     :param error: why its start failed
     :returns: what is to be told with its end: asked, where a stop has asked for it, and oom_kills,
         how many of its processes the kernel has killed for want of memory
     """
+    if "cgroups" not in recorded:  # its state was lost while it ran
+        from . import lost_state
+        recorded.update(lost_state.find(name) or {})
     asked = (store.lock_holder(name) or {}).get("state") == "STOPPING"
     if error or recorded.get("state") == "STARTING":
         why = {"error": str(LxcError.from_dict(error))} if error else {}
@@ -170,10 +174,15 @@ def network_is_kept(name: str) -> bool:
     return os.path.lexists(store.run_folder(name) + "/network.json")
 
 
+def trees() -> list[str]:
+    """The folder of all containers in each hierarchy, whether it is there or not; v2's is last."""
+    return ["%s/%s" % (hierarchy.path, TREE) for hierarchy in
+            sorted(cgroups.hierarchies(mounts.read_mountinfo()), key=lambda one: one.version)]
+
+
 def folders(name: str) -> list[str]:
     """The control groups that there are of a container, whatever is written down of it."""
-    found = ["%s/%s/%s" % (hierarchy.path, TREE, name) for hierarchy in
-             sorted(cgroups.hierarchies(mounts.read_mountinfo()), key=lambda one: one.version)]
+    found = ["%s/%s" % (tree, name) for tree in trees()]
     return [path for path in found if os.path.isdir(path)]
 
 
@@ -186,13 +195,12 @@ def remove_empty_tree() -> None:
     inside of them have left there.
     """
     deadline = time.monotonic() + _TREE_PATIENCE
-    trees = ["%s/%s" % (hierarchy.path, TREE)
-             for hierarchy in cgroups.hierarchies(mounts.read_mountinfo())]
+    left = trees()
     while True:
-        trees = [tree for tree in trees if not _removed(tree)]
-        if not trees or any(map(_has_containers, trees)) or time.monotonic() > deadline:
+        left = [tree for tree in left if not _removed(tree)]
+        if not left or any(map(_has_containers, left)) or time.monotonic() > deadline:
             return
-        for tree in trees:
+        for tree in left:
             cgroup_tree.remove_below("%s/%s" % (tree, MONITORS))
         time.sleep(0.02)
 

@@ -26,6 +26,7 @@ from . import (
     host_links,
     launch,
     namespaces,
+    observe,
     operation,
     plan,
     spec,
@@ -140,7 +141,7 @@ def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False,
         began = time.monotonic()
         for name, lock in locks.items():
             try:
-                if store.read_state(name) is None:
+                if observe.recorded_state(name) is None:
                     store.need_definition(name)
                 status = reconcile(name)
                 pidfd = processes.open_pidfd(status["recorded"].get("init"))
@@ -297,11 +298,7 @@ def destroy(names: list[str], timeout: float = TIMEOUT,
     def run(locks: dict[str, store.Lock], outcomes: Outcomes) -> None:
         for name in locks:
             try:
-                there = store.exists(name)
-                if store.read_state(name) is not None:
-                    there = True
-                else:
-                    there |= _end_unknown(name)
+                there = store.exists(name) or observe.recorded_state(name) is not None
                 recorded = reconcile(name)["recorded"]
                 fault.point("destroy:stopped")
                 if recorded.get("cgroups"):
@@ -318,29 +315,12 @@ def destroy(names: list[str], timeout: float = TIMEOUT,
 
     for name in names:
         store.forget_damaged_state(name)
-    running = [n for n in names if os.path.lexists(store.run_folder(n) + "/state.json")]
+    running = [n for n in names if observe.recorded_state(n) is not None]
     stopped = stop(running, timeout, kill=True)
     failed: Outcomes = {n: o for n, o in stopped.items() if isinstance(o, LxcError)}
     outcomes = {**locked([n for n in names if n not in failed], run), **failed}
     cleanup.remove_empty_tree()
     return outcomes
-
-
-def _end_unknown(name: str) -> bool:
-    """End a container whose state is lost: what is in its control groups.
-
-    :returns: whether there was something
-    """
-    groups = cleanup.folders(name)
-    if not groups:
-        return False
-    problem = cleanup.finish(name, {"version": 1, "name": name, "cgroups": groups}, None)
-    if problem:
-        raise problem
-    deadline = time.monotonic() + _PATIENCE
-    while store.monitor_is_alive(name) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return True
 
 
 def _run_destroy_hooks(name: str) -> None:

@@ -251,8 +251,9 @@ def _read_environment(settings: list[Setting], _reading: Reading) -> dict[str, A
 
 
 def _read_groups(settings: list[Setting], _reading: Reading) -> dict[str, Any]:
-    return {"init_groups": [whole_number(setting._replace(value=word))
-                            for setting in settings for word in _words(setting.value)]}
+    """With commas alone between them: blanks may only be before a number."""
+    return {"init_groups": [whole_number(setting._replace(value=word.lstrip()))
+                            for setting in settings for word in setting.value.split(",") if word]}
 
 
 def _read_mount_auto(settings: list[Setting], _reading: Reading) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def _untagged(setting: Setting, _reading: Reading) -> int:
 def _address(setting: Setting, _reading: Reading) -> str:
     """With the prefix of its class where it has none, and the broadcast address that it has."""
     words = setting.value.split()
+    if not words:  # blanks in quotes
+        raise problem(setting, "%r is no address" % setting.value, "Write one like 10.0.3.5/24.")
     text = words[0]
     if "/" not in text:
         text += "/%d" % _class_prefix(text)

@@ -9,7 +9,7 @@ import os
 
 from .._kernel import idmaps, processes, syscalls
 from .._kernel.errors import LxcError
-from . import store
+from . import observe
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _path(kind: str, whose: str) -> tuple[str, str]:
         return whose, "Name the file of a namespace, like /proc/1/ns/net."
     if whose.isdigit():
         return "/proc/%s/ns/%s" % (whose, kind), "Name a process that runs."
-    init = (store.read_state(whose) or {}).get("init")
+    init = (observe.recorded_state(whose) or {}).get("init")
     if not init or not processes.is_alive(init):
         raise LxcError("share the %s namespace of" % kind, whose, errno.ESRCH,
                        "Start that container first, see 'start_order'.", "it does not run")

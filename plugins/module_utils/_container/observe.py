@@ -20,7 +20,7 @@ def status(name: str) -> dict[str, Any]:
     :returns: state, pid (of init, 0 where there is none), monitor_pid, exit (of the last run:
         code or signal, None where unknown), error (of the last start, as LxcError.to_dict has it)
     """
-    recorded = store.read_state(name) or {}
+    recorded = recorded_state(name) or {}
     found = {"state": "STOPPED", "pid": 0, "monitor_pid": 0, "exit": recorded.get("exit"),
              "error": recorded.get("error"), "recorded": recorded}
     init, monitor = recorded.get("init"), recorded.get("monitor")
@@ -35,6 +35,16 @@ def status(name: str) -> dict[str, Any]:
         found["state"] = holder["state"]
     elif recorded.get("state") == "RUNNING" and not found["pid"] and found["monitor_pid"]:
         found["state"] = "STOPPING"  # its init has just ended, and the monitor cleans up
+    return found
+
+
+def recorded_state(name: str) -> dict[str, Any] | None:
+    """What was last written of the container's life; of one whose file of it was lost, what the
+    kernel knows; None for one that had no life in this boot."""
+    found = store.read_state(name)
+    if found is None:
+        from . import lost_state  # few need it
+        found = lost_state.find(name)
     return found
 
 

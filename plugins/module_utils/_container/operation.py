@@ -83,7 +83,7 @@ def need_running(name: str, doing: str) -> dict[str, Any]:
     :param doing: what for, as a verb phrase
     :raises LxcError: for one that is not defined, and one that does not run
     """
-    if store.read_state(name) is None:
+    if observe.recorded_state(name) is None:
         store.need_definition(name)
     status = reconcile(name)
     if not status["pid"]:

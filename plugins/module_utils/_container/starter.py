@@ -235,6 +235,7 @@ def _clone_by_helper(plan: dict[str, Any], made: _Made) -> tuple[int, int]:
 
     The helper, like init, is a child of the monitor: init's own parent has to be that one.
     """
+    from . import handover  # few containers share users
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     helper, pidfd = syscalls.clone(syscalls.CLONE_PARENT)
     if helper == 0:
@@ -244,26 +245,17 @@ def _clone_by_helper(plan: dict[str, Any], made: _Made) -> tuple[int, int]:
             pid, pidfd = _clone(plan, come_back=False)
             if pid == 0:
                 return 0, -1
-            theirs.sendmsg([b"%d" % pid], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
-                                            array.array("i", [pidfd]))])
+            handover.give(theirs, b"%d" % pid, pidfd)
         except LxcError as error:
-            theirs.send(b"E" + json.dumps(error.to_dict()).encode())
+            handover.refuse(theirs, error)
         finally:
             if pid != 0:
                 os._exit(0)
     made.helper = helper
     os.close(pidfd)
     theirs.close()
-    fds = array.array("i")
-    data, control, _flags, _address = ours.recvmsg(_LARGEST, socket.CMSG_SPACE(fds.itemsize))
-    ours.close()
-    if data[:1] == b"E":
-        raise LxcError.from_dict(json.loads(data[1:]))
-    for _level, _kind, payload in control:
-        fds.frombytes(payload)
-    if not fds:
-        raise LxcError("make the namespaces of", plan["name"], detail="who makes them was killed")
-    return int(data), fds[0]
+    word, pidfd = handover.take(ours, "make the namespaces of", plan["name"])
+    return int(word), pidfd
 
 
 def _write_maps(pid: int, ids: dict[str, Any]) -> None:
@@ -319,6 +311,7 @@ def _proc_of_others(mount: dict[str, Any], whose: str) -> int:
 
     :returns: a descriptor of the detached mount
     """
+    from . import handover  # few containers share PIDs
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:
@@ -327,29 +320,20 @@ def _proc_of_others(mount: dict[str, Any], whose: str) -> int:
             namespaces.Shared({"pid": whose}).enter()  # which is for children
             inside = os.fork()
             if inside == 0:
-                tree = mounts.new(mount["type"], mount["options"])
-                theirs.sendmsg([b"proc"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
-                                            array.array("i", [tree]))])
+                handover.give(theirs, b"proc", mounts.new(mount["type"], mount["options"]))
             else:
                 os.waitpid(inside, 0)
         except (LxcError, OSError) as error:
             if isinstance(error, OSError):
                 error = LxcError.from_os("mount", "proc", error)
-            theirs.send(b"E" + json.dumps(error.to_dict()).encode())
+            handover.refuse(theirs, error)
         finally:
             os._exit(0)
     theirs.close()
-    fds = array.array("i")
-    data, control, _flags, _address = ours.recvmsg(_LARGEST, socket.CMSG_SPACE(fds.itemsize))
-    os.waitpid(child, 0)
-    ours.close()
-    if data[:1] == b"E":
-        raise LxcError.from_dict(json.loads(data[1:]))
-    for _level, _kind, payload in control:
-        fds.frombytes(payload)
-    if not fds:
-        raise LxcError("mount", "proc", detail="who mounts it was killed")
-    return fds[0]
+    try:
+        return handover.take(ours, "mount", "proc")[1]
+    finally:
+        os.waitpid(child, 0)
 
 
 def _stage_mount(mount: dict[str, Any], ground: tuple[int, overlay.Owner], root: int,

@@ -203,7 +203,10 @@ def write_definition(name: str, definition: dict[str, Any]) -> None:
 
 
 def read_state(name: str) -> dict[str, Any] | None:
-    """What was last written of the container's life, None where it had none in this boot."""
+    """What was last written of the container's life, None where it had none in this boot.
+
+    Of one that runs it may be lost: see observe.recorded_state().
+    """
     return read_json(run_folder(name) + "/state.json")
 
 

@@ -22,6 +22,12 @@ AUTO_MODES = {"proc": ("mixed", "rw"), "sys": ("mixed", "ro", "rw"),
 SHARED = ("net", "ipc", "uts", "pid", "user", "time")  # lxc.namespace.share.*
 KEPT = ("net", "ipc", "uts", "cgroup", "pid")  # lxc.namespace.keep
 CLONED = ("net", "ipc", "uts", "cgroup", "pid", "mnt", "user", "time")  # lxc.namespace.clone
+_NOT_SHARED = {
+    "mnt": "mnt can't be shared, since each container has a root file system of its own; a start by"
+           " LXC fails. The same folders in both are 'mounts'",
+    "cgroup": "cgroup can't be shared, since each container has control groups of its own; LXC"
+              " takes it and shares none",
+}
 # In the order in which they run.
 HOOKS = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop",
          "clone", "destroy")
@@ -104,7 +110,8 @@ def namespace_share(given: dict[str, Any]) -> dict[str, str]:
     made = {}
     for key, value in given.items():
         if key not in SHARED:
-            raise bad("", "%r can't be shared" % key, "Choose from %s." % ", ".join(SHARED))
+            raise bad("", _NOT_SHARED.get(key, "there is no namespace %r" % key),
+                      "Choose from %s." % ", ".join(SHARED))
         found = text(str(value), key)
         if not found or isinstance(value, bool):
             raise bad(key, "%r names nothing" % (value,),

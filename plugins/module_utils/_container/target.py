@@ -36,7 +36,7 @@ class Target:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        state = store.read_state(name) or {}
+        state = observe.recorded_state(name) or {}
         init = state.get("init")
         self.pidfd = -1
         self.proc = -1

@@ -274,7 +274,13 @@ def _update_running(items: list[_Item], request: Request) -> None:
     for item in items:
         if item.error is None and item.pid and item.stored is not None:
             launched = observe.started_with(item.name)
-            if launched is None or item.definition is None:
+            if item.definition is None:
+                continue
+            if launched is None:
+                if item.changes:
+                    item.warnings.append("what it was started with is not known, its plan.json is "
+                                         "gone: what has changed holds from the next start on")
+                    item.waiting = not_stored(item.changes)
                 continue
             differ = not_stored(changes(launched["definition"], item.definition))
             if differ and how == "next_boot":
