@@ -94,9 +94,10 @@ def read_manifest(rootfs: str) -> dict[str, Any]:
     return manifest
 
 
-def check_rootfs(path: str) -> None:
+def check_rootfs(path: str) -> dict[str, Any]:
     """Refuse what can't be a root file system, before anything is done with it.
 
+    :returns: its manifest
     :raises LxcError: naming what is wrong
     """
     doing = "use as root file system"
@@ -124,6 +125,7 @@ def check_rootfs(path: str) -> None:
         if not stat.S_ISDIR(mode):
             raise LxcError(doing, path, detail="its /%s is no folder" % name,
                            hint="A link there could lead a mount anywhere: replace it by a folder.")
+    return manifest
 
 
 def _check_layers(path: str, trees: list[str], manifest: dict[str, Any]) -> None:

@@ -72,7 +72,7 @@ class _Launch:
     def __init__(self) -> None:
         self._lines = _Lines(0)
         self._common: dict[str, Any] = json.loads(self._lines.first())
-        self._me = processes.identity(os.getpid())
+        self._me = processes.own_identity()
         self._monitor = monitor.Monitor(self._restart)
         self._requests, self._network_end = _socketpair()
         self._network_worker = 0

@@ -70,7 +70,8 @@ def start(names: list[str], timeout: float = TIMEOUT,
                     continue
                 lock.show("STARTING")
                 fault.point("start:locked")
-                made = _prepare_start(name, facts, (once or {}).get(name, {}))
+                made = _prepare_start(name, facts, (once or {}).get(name, {}),
+                                      status["recorded"])
                 fault.point("start:planned")
                 if launched is None:
                     launched = launch.Launch(plan.monitor_folders(facts),
@@ -105,15 +106,18 @@ def _give_up(name: str, error: LxcError) -> None:
         pass
 
 
-def _prepare_start(name: str, facts: host.Host, once: dict[str, Any]) -> dict[str, Any]:
-    """Plan it and write down, before the first side effect, what is going to be made."""
+def _prepare_start(name: str, facts: host.Host, once: dict[str, Any],
+                   recorded: dict[str, Any]) -> dict[str, Any]:
+    """Plan it and write down, before the first side effect, what is going to be made.
+
+    :param recorded: of the run before
+    """
     definition = {**spec.complete(store.need_definition(name)), **once}
     stdio = definition.pop("stdio", None)
-    host.check_rootfs(definition["rootfs"])
+    manifest = host.check_rootfs(definition["rootfs"])
     host_links.check(definition)
     made = plan.make_plan({**definition, "idmap": namespaces.ids(definition)},
-                          host.read_manifest(definition["rootfs"]), facts)
-    recorded = store.read_state(name) or {}
+                          manifest, facts)
     made["definition"] = definition  # which a later task compares with the one that is stored
     made["stdio"] = stdio
     made["stale"] = [link for link in recorded.get("links") or [] if link in made["links"]]

@@ -282,7 +282,7 @@ class Lock:
 
     def show(self, state: str) -> None:
         """What observers see from now on as the container's state, "" for what it is."""
-        self._say(json.dumps({"state": state, "by": processes.identity(os.getpid())}))
+        self._say(json.dumps({"state": state, "by": processes.own_identity()}))
 
     def _say(self, text: str) -> None:
         os.pwrite(self.fd, text.ljust(_LOCK_SIZE).encode(), 0)
@@ -330,4 +330,7 @@ def lock_holder(name: str) -> dict[str, Any] | None:
         found = json.loads(_read(run_folder(name) + "/lock"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and processes.is_alive(found.get("by")) else None
+    if not isinstance(found, dict):
+        return None
+    by = found.get("by")
+    return found if by == processes.own_identity() or processes.is_alive(by) else None

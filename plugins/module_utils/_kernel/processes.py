@@ -30,6 +30,7 @@ def close_all_but(*fds: int) -> None:
 
 
 _boot_id = ""
+_own: dict[str, Any] = {}
 
 
 def boot_id() -> str:
@@ -84,6 +85,14 @@ def start_time(pid: int) -> int | None:
 def identity(pid: int) -> dict[str, Any]:
     """What tells this process from a later one of the same pid."""
     return {"pid": pid, "start_time": start_time(pid), "boot_id": boot_id()}
+
+
+def own_identity() -> dict[str, Any]:
+    """Of this process; another one after a fork."""
+    global _own
+    if _own.get("pid") != os.getpid():
+        _own = identity(os.getpid())
+    return _own
 
 
 def is_alive(who: dict[str, Any] | None) -> bool:
