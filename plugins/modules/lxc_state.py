@@ -271,8 +271,9 @@ containers:
       type: float
       returned: always
     exit:
-      description: How the init of its last run ended, C(code) or C(signal). Null where nobody
-        knows, and while the first run lasts.
+      description: How the init of its last run ended, C(code) or C(signal). Null while the first
+        run lasts, and with a warning where nobody knows, since its monitor was killed. A system
+        that has powered off ends by signal 2, one that reboots by 1, as reboot(2) has it.
       type: dict
       returned: always
       sample: {code: 0}

@@ -23,6 +23,37 @@ COMMANDS = """attach autostart cgroup checkconfig checkpoint config console copy
     device execute freeze info ls monitor snapshot start stop top unfreeze unpriv-attach
     unpriv-start unshare update-config user-nic usernsexec wait
     kill netstat priority ps setcap setuid version""".split()
+# Of LXC 5.0.2, by --help and by the man pages, but for those of all commands.
+OPTIONS = {
+    "attach": "-a --arch -e --elevated-privileges -s --namespaces -R --remount-sys-proc "
+              "--clear-env --keep-env -L --pty-log -v --set-var --keep-var -u --uid -g --gid "
+              "-c --context",
+    "autostart": "-k --kill -L --list -r --reboot -s --shutdown -a --all -A --ignore-auto -g "
+                 "--groups -t --timeout",
+    "checkpoint": "-r -D -v -A -s -p --predump-dir -d -F",
+    "config": "-l",
+    "console": "-t --tty -e --escape",
+    "copy": "-N --newname -p --newpath -R --rename -s --snapshot -a --allowrunning -F --foreground "
+            "-d --daemon -e --ephemeral -m --mount -B --backingstorage -t --tmpfs -L --fssize -D "
+            "--keepdata -K --keepname -M --keepmac",
+    "create": "-f --config -t --template -B --bdev --dir --lvname --vgname --thinpool --rbdname "
+              "--rbdpool --zfsroot --fstype --fssize",
+    "destroy": "-s --snapshots -f --force",
+    "execute": "-d --daemon -s --define -u --uid -g --gid",
+    "info": "-c --config -i --ips -p --pid -S --stats -H --no-humanize -s --state",
+    "ls": "-1 --line -f --fancy -F --fancy-format --active --running --frozen --stopped --defined "
+          "--nesting --filter -g --groups",
+    "monitor": "-Q --quit",
+    "snapshot": "-L --list -r --restore -N --newname -d --destroy -c --comment -C --showcomments",
+    "start": "-d --daemon -F --foreground -p --pidfile -c --console -L --console-log -C "
+             "--close-all-fds -s --define --share-net --share-ipc --share-uts --share-pid",
+    "stop": "-r --reboot -W --nowait -t --timeout -k --kill --nolock --nokill",
+    "top": "-d --delay -b --batch -s --sort -r --reverse",
+    "unshare": "-s --namespaces -u --user -H --hostname -i --ifname -d --daemon -M --remount",
+    "update-config": "-c",
+    "usernsexec": "-m",
+    "wait": "-s --state -t --timeout",
+}
 
 
 def blocks(guide: pathlib.Path) -> list[t.Any]:
@@ -108,6 +139,18 @@ def test_every_guide_is_in_the_table_of_contents() -> None:
 def test_every_command_of_lxc_is_mapped() -> None:
     page = (ROOT / "docs" / "docsite" / "rst" / "guide_lxc_tools.rst").read_text()
     assert [name for name in COMMANDS if "``lxc-%s``" % name not in page] == []
+
+
+@pytest.mark.parametrize("command", sorted(OPTIONS))
+def test_every_option_of_lxc_is_mapped(command: str) -> None:
+    """In the section of its command, or where those are that nothing corresponds to."""
+    page = (ROOT / "docs" / "docsite" / "rst" / "guide_lxc_tools.rst").read_text()
+    parts = re.split(r"^(.+)\n[~-]{4,}$", page, flags=re.MULTILINE)
+    section, = (text for title, text in zip(parts[1::2], parts[2::2])
+                if "lxc-" + command in title.split(", ") or title == "What there is nothing for"
+                and "``lxc-%s``" % command in text)
+    assert [option for option in OPTIONS[command].split()
+            if not re.search(r"(?<![\w-])%s(?![\w-])" % option, section)] == []
 
 
 def test_messages_of_troubleshooting_are_messages() -> None:

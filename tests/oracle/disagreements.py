@@ -69,6 +69,9 @@ REASONS: tuple[tuple[str, str], ...] = (
      r"only liblxc refuses the line: lxc.(signal|prlimit|time.offset).\w+\s*=.*[^\x20-\x7e\t]"),
     ("liblxc 5 refuses negative minutes of a time offset",
      r"only liblxc refuses the line: lxc.time.offset.*-5m"),
+    ("wider: blanks in quotes are no command, no option and no time",
+     r"only liblxc refuses the line: lxc.time.offset.\w+\s*=\s*\" \"$|"
+     r"written: lxc.(execute.cmd|init.cmd|rootfs.options): '(\[\]| )' is None"),
     # Read in another way
     ("liblxc 5 takes the class of an address without prefix from its last byte",
      r"written: net \d ipv4.address: .*/8"),

@@ -231,6 +231,7 @@ def test_a_container_outlives_its_monitor(box: Sandbox, init: bool) -> None:
     outcome = lifecycle.stop([name], kill=True)[name]
     assert isinstance(outcome, dict) and outcome["changed"]
     assert outcome["exit"] is None  # nobody was there to be told, and 0 would be a lie
+    assert outcome["warnings"] == [lifecycle.NOBODY_SAW]
     assert observe.status(name)["state"] == "STOPPED" and left_in_cgroups(name) == []
     assert box.start(name)["state"] == "RUNNING"
 

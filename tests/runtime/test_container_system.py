@@ -19,6 +19,7 @@ import cgroup_sandbox
 import debian
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    cleanup,
     lifecycle,
     observe,
     store,
@@ -175,6 +176,9 @@ def test_a_read_only_root_and_a_log_elsewhere(box: Sandbox) -> None:
     box.start(name)
     box.ended(name)
     assert "refused" in log.read_text()
+    assert store.console_log(store.need_definition(name)) == str(log)
+    cleanup.note(name, "a hook has failed")
+    assert log.read_text().endswith("fleet-lxc: a hook has failed\n")
     assert not os.path.exists(store.folder(name) + "/console.log")
 
 

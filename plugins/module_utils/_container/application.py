@@ -195,7 +195,8 @@ class _Run:
         how = status["exit"]
         if how is None:
             return LxcError("learn how it ended from", self.name, errno.ESRCH,
-                            detail="its monitor was killed, and the exit status with it")
+                            "Look at what it was to do, and run it again if it may.",
+                            "its monitor was killed, and the exit status with it")
         code = how["code"] if how.get("code") is not None else 128 + how["signal"]
         return Result(code, collected[0], collected[1], began, self._ended, timed_out)
 

@@ -139,11 +139,12 @@ def note(name: str, text: str) -> None:
     """Write into the console's log, since nobody waits for the end of a container."""
     container_log.tell(name, "error", text)
     try:
-        fd = os.open(store.folder(name) + "/console.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT
-                     | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        plan = store.read_json(store.run_folder(name) + "/plan.json") or {}
+        fd = os.open(plan.get("log") or store.console_log({"name": name}), os.O_WRONLY
+                     | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         os.write(fd, ("fleet-lxc: %s\n" % text).encode())
         os.close(fd)
-    except OSError:
+    except (OSError, LxcError):
         pass
 
 

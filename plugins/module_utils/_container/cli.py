@@ -13,6 +13,7 @@ import sys
 
 from .._kernel.errors import LxcError
 from . import autostart, lifecycle, observe, operation, store, usage
+from .signals import signal_name
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -151,15 +152,26 @@ def _info(names: list[str], options: dict[str, Any]) -> int:
             continue
         if running and not status["monitor_pid"]:
             facts["warning"] = lifecycle.NO_MONITOR
+        facts["exit"] = _ended(status)
         for key, value in facts.items():
             if key == "usage" and value:
                 memory, cpu = value["memory"] or {}, value["cpu"] or {}
                 sys.stdout.write("memory: %s\ncpu: %s s\n" % (
                     memory.get("current", "-"), cpu.get("total", "-")))
-            elif value not in (None, [], 0):
+            elif value not in (None, [], 0, ""):
                 sys.stdout.write("%s: %s\n" % (key, " ".join(map(str, value))
                                                if isinstance(value, list) else value))
     return code
+
+
+def _ended(status: dict[str, Any]) -> str:
+    """How its last run ended, "" where there was none, or it still goes on."""
+    how = status["exit"]
+    if how:
+        return "code %d" % how["code"] if "code" in how else signal_name(how["signal"])
+    if status["pid"] or status["error"] or not status["recorded"]:
+        return ""
+    return "not known, its monitor was killed"
 
 
 def _say(outcomes: operation.Outcomes) -> int:

@@ -82,6 +82,6 @@ def _run(definition: dict[str, t.Any], whose: str, stage: str) -> None:
         mounts.attach(tree, os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
     except OSError as error:
         raise LxcError.from_os("mount the root file system", path, error) from error
-    folder = store.folder(definition["name"])
-    found = hooks.facts(definition, folder + "/definition.json", stage, folder + "/console.log")
+    config = store.folder(definition["name"]) + "/definition.json"
+    found = hooks.facts(definition, config, stage, store.console_log(definition))
     hooks.run(found, "clone", {"LXC_SRC_NAME": whose})

@@ -37,7 +37,8 @@ from .signals import signal_name
 
 NO_MONITOR = ("its monitor was killed: until a restart it has no console, no console.log, and how "
               "it ends will not be known")
-_PATIENCE = 10   # seconds for a monitor to notice that its container has ended
+NOBODY_SAW = ("its monitor had been killed: how it ended is not known, and what it has written on "
+              "its console since then is lost")
 _LAST_WORDS = 5  # seconds that an init has after its stop_signal
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -138,7 +139,8 @@ def stop(names: list[str], timeout: float = TIMEOUT, kill: bool = False,
     """Ask init to end, and end it after ``timeout`` seconds, or at once with ``kill``.
 
     :param to_restart: ask with the definition's reboot_signal, where it has one
-    :returns: by name: changed; killed and, where it was, why; seconds; exit (of init)
+    :returns: by name: changed; killed and, where it was, why; seconds; exit (of init, None where
+        nobody knows) and then warnings
     """
     def run(locks: dict[str, store.Lock], outcomes: Outcomes) -> None:
         waiting: dict[int, tuple[str, dict[str, Any]]] = {}
@@ -271,6 +273,8 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
             status = settle(name, time.monotonic() + operation.CLEAN_UP)
             if isinstance(outcome, dict):
                 outcome["exit"] = status["exit"]
+                if status["exit"] is None:
+                    outcome["warnings"] = [NOBODY_SAW]
                 outcome["seconds"] = seconds
         except LxcError as error:
             outcomes[name] = error
@@ -288,7 +292,8 @@ def restart(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> O
         if isinstance(before, LxcError) or isinstance(after, LxcError) or after is None:
             outcomes[name] = before if after is None else after
         else:
-            outcomes[name] = {**before, **after, "changed": True}
+            outcomes[name] = {**before, **after, "changed": True, "warnings": [
+                *before.get("warnings", []), *after["warnings"]]}
     return outcomes
 
 
@@ -334,7 +339,7 @@ def _run_destroy_hooks(name: str) -> None:
         return  # a damaged one goes all the same
     if definition is not None and (definition.get("hooks") or {}).get("destroy"):
         hooks.run(hooks.facts(definition, store.folder(name) + "/definition.json",
-                              definition["rootfs"], store.folder(name) + "/console.log"), "destroy")
+                              definition["rootfs"], store.console_log(definition)), "destroy")
 
 
 def _remove_folders(name: str) -> None:

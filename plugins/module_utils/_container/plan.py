@@ -56,7 +56,7 @@ def make_plan(definition: dict[str, Any], manifest: dict[str, Any], host: Host) 
         "version": 1, "name": name, "namespaces": own,
         "shares": definition["namespace_share"],
         "run": store.run_folder(name),
-        "log": definition["console_logfile"] or store.folder(name) + "/console.log",
+        "log": store.console_log(definition),
         "console": definition["console_path"],
         "ids": definition["idmap"],
         "cgroups": groups,

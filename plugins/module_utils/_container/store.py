@@ -39,6 +39,11 @@ def run_folder(name: str) -> str:
     return "%s/%s" % (RUN, name)
 
 
+def console_log(definition: dict[str, Any]) -> str:
+    """The file with what a container's console shows."""
+    return definition.get("console_logfile") or folder(definition["name"]) + "/console.log"
+
+
 def is_rootfs(entry: str) -> bool:
     """Whether that entry of a container's folder is a root file system or what lxc_rootfs keeps
     beside one, such as its manifest and its layers."""

@@ -68,7 +68,7 @@ def _facts(name: str, definition: dict[str, t.Any], status: dict[str, t.Any],
         "cgroups": running.get("cgroups") or [], "links": running.get("links") or [],
         "processes": listed.of(running, definition["rootfs"]) if running else [],
         "memory": (used["memory"] or {}).get("current") if used else None, "usage": used,
-        "log": store.folder(name) + "/console.log"}
+        "log": store.console_log(definition)}
 
 
 def _addresses(status: dict[str, t.Any]) -> list[dict[str, str]]:
