@@ -244,20 +244,20 @@ def test_a_copy_of_layers_is_what_they_show(sandbox: Sandbox) -> None:
     assert "overlay" not in pathlib.Path("/proc/self/mounts").read_text()
 
 
-@pytest.mark.parametrize("failing", ["_new_layer", "exchange", "StackLayer", "FinishBuild"])
+@pytest.mark.parametrize("failing", ["_new_layer", "rename_exchange", "StackLayer", "FinishBuild"])
 def test_failing_at_any_step_loses_nothing(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch,
                                            failing: str) -> None:
     sandbox.run("origin", "echo 1 > /data")
 
     def fail(*_arguments: object) -> None:
-        if failing in ("_new_layer", "exchange"):
+        if failing in ("_new_layer", "rename_exchange"):
             raise OSError(28, "no space left")
         raise LxcError("fail", "on purpose")
 
     with monkeypatch.context() as patched:
         if failing == "_new_layer":
             patched.setattr(layers, failing, fail)
-        elif failing == "exchange":
+        elif failing == "rename_exchange":
             patched.setattr(syscalls, failing, fail)
         elif failing == "StackLayer":
             patched.setattr(layers.StackLayer, "execute", fail)
@@ -283,7 +283,7 @@ def test_a_task_killed_between_two_steps_loses_nothing(sandbox: Sandbox,
     task = os.fork()
     if not task:
         try:
-            monkeypatch.setattr(syscalls, "exchange", die)
+            monkeypatch.setattr(syscalls, "rename_exchange", die)
             clone(sandbox, "clone")
         finally:
             os._exit(1)
