@@ -4,11 +4,13 @@
 """The runtime's command line, its detach keys, and the order in which containers start."""
 from __future__ import annotations
 
+import os
 import typing as t
 
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import autostart, cli, store
 from ansible_collections.fleet.lxc.plugins.module_utils._container.console import Keys
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 
 
 @pytest.mark.parametrize("arguments, options, names", [
@@ -82,3 +84,24 @@ def defined(monkeypatch: pytest.MonkeyPatch) -> None:
 ])
 def test_the_order_of_a_start(defined: None, groups, expected) -> None:
     assert [tuple(batch) for batch in autostart.batches(autostart.marked(groups))] == expected
+
+
+def test_the_order_of_the_end_is_that_of_the_start_reversed(defined: None) -> None:
+    """First what was started by somebody else, in whatever order that was."""
+    definitions = [store.read_definition(name) for name in store.names()]
+    assert autostart.ends([d for d in definitions if d]) == [
+        ["f", "g"], ["a"], ["b", "c", "i"], ["d"], ["h"], ["e"]]
+
+
+def test_a_damaged_definition_is_said_and_keeps_no_other_back(
+        defined: None, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def read(name: str) -> dict[str, t.Any]:
+        if name == "d":
+            raise LxcError("read", "definition.json", detail="it is damaged")
+        return {"name": name, "start_auto": True}
+
+    monkeypatch.setattr(store, "read_definition", read)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert cli.run(["autostart", "--list"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "a b c e f g h i\n" and "d: read definition.json: it is damaged" in said.err

@@ -26,17 +26,24 @@ else:
     Batch = namedtuple("Batch", "names delay")
 
 
-def marked(groups: list[str] | None) -> list[dict[str, Any]]:
+AT_BOOT = ("onboot", "")  # groups that start with the host, and when
+
+
+def marked(groups: list[str] | None, problems: operation.Outcomes | None = None
+           ) -> list[dict[str, Any]]:
     """The definitions that are marked to be started, those of the first group first.
 
     :param groups: names, "" for those in no group; None for all, whatever their groups
+    :param problems: gets why those can't be read of which nobody knows whether they are marked
     """
     found = []
     for name in store.names():
         try:
             definition = store.read_definition(name)
-        except LxcError:
-            continue  # a damaged one keeps no other from its start
+        except LxcError as error:
+            if problems is not None:
+                problems[name] = error
+            continue  # it keeps no other from its start
         if definition and definition.get("start_auto"):
             found.append(definition)
     if groups is None:
@@ -77,8 +84,24 @@ def start(planned: list[Batch], timeout: float) -> operation.Outcomes:
     return outcomes
 
 
+def ends(definitions: list[dict[str, Any]]) -> list[list[str]]:
+    """Who ends together, in the reverse of the order in which they start with the host. Pure.
+
+    What does not start with it was started later, and may need what does: it ends first.
+    """
+    found: dict[tuple[int, int], list[str]] = {}
+    for definition in definitions:
+        groups = definition.get("group") or [""]
+        place = min((AT_BOOT.index(group) for group in groups if group in AT_BOOT),
+                    default=len(AT_BOOT))
+        if not definition.get("start_auto"):
+            place = len(AT_BOOT)
+        found.setdefault((place, _order(definition)[0]), []).append(definition["name"])
+    return [found[key] for key in sorted(found, reverse=True)]
+
+
 def stop(timeout: float) -> operation.Outcomes:
-    """Stop everything that runs, in the reverse of the order in which it would start."""
+    """Stop everything that runs."""
     running = []
     for name in store.names():
         definition = {"name": name}
@@ -90,7 +113,6 @@ def stop(timeout: float) -> operation.Outcomes:
             pass  # stop() will say what is wrong with it
         running.append(definition)
     outcomes: operation.Outcomes = {}
-    for order in sorted({_order(d)[0] for d in running}, reverse=True):
-        outcomes.update(lifecycle.stop([d["name"] for d in running if _order(d)[0] == order],
-                                       timeout))
+    for names in ends(running):
+        outcomes.update(lifecycle.stop(names, timeout))
     return outcomes

@@ -228,14 +228,18 @@ def _events(_names: list[str], options: dict[str, Any]) -> int:
 
 
 def _autostart(_names: list[str], options: dict[str, Any]) -> int:
-    groups = None if options.get("all") else options.get("group", "onboot,").split(",")
-    batches = autostart.batches(autostart.marked(groups))
+    groups = list(autostart.AT_BOOT)
+    if "group" in options:
+        groups = options["group"].split(",")
+    problems: operation.Outcomes = {}
+    batches = autostart.batches(autostart.marked(None if options.get("all") else groups, problems))
+    code = _say(problems)
     if options.get("list"):
         for batch in batches:
             sys.stdout.write("%s%s\n" % (" ".join(batch.names), ", then %d s" % batch.delay
                                          if batch.delay else ""))
-        return 0
-    return _say(autostart.start(batches, options.get("timeout", operation.TIMEOUT)))
+        return code
+    return _say(autostart.start(batches, options.get("timeout", operation.TIMEOUT))) or code
 
 
 def _shutdown(_names: list[str], options: dict[str, Any]) -> int:
