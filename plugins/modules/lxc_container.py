@@ -262,7 +262,8 @@ options:
     suboptions:
       source:
         description:
-          - For V(bind) a folder or file of the host, from C(/) on, and required.
+          - For V(bind) a folder or file of the host, from C(/) on, and required. With the option
+            V(relative) it is one of the container's own, seen from inside.
           - For other types the name that is shown as the source. Left out, it is the type.
         type: str
       target:
@@ -280,7 +281,8 @@ options:
         default: false
       options:
         description:
-          - For V(bind) any of V(nosuid), V(nodev), V(noexec), V(ro) and V(idmap=container).
+          - For V(bind) any of V(nosuid), V(nodev), V(noexec), V(ro), V(relative) and
+            V(idmap=container).
           - With V(idmap=container) ids inside are the same on the disk, root's too. Without it the
             container's root is nobody there, but to what belongs to the container's own range of
             ids.

@@ -4,6 +4,7 @@
 """Whole systems: Debian's systemd and busybox's init, from their start to their halt."""
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pathlib
@@ -197,6 +198,31 @@ def test_mounts_out_of_a_file(box: Sandbox) -> None:
     (box.folder / "fstab").write_text("%s mnt none bind,ro 0 0\n" % box.folder)
     pid = box.launch("fstab", mount_fstab=str(box.folder / "fstab"))
     assert "ro" in mounted(pid)["/mnt"]["options"].split(",")
+
+
+@pytest.mark.parametrize("privileged", [False, True])
+def test_mounts_of_what_is_in_the_root_file_system(box: Sandbox, privileged: bool) -> None:
+    """Links in it lead nowhere else, and what is mounted in it before is seen."""
+    for name in ("opt/data", "srv", "srv2", "srv3"):
+        (box.rootfs / name).mkdir(parents=True)
+    (box.rootfs / "opt/data/it").write_text("inside")
+    (box.rootfs / "opt/link").symlink_to("../../../../../../opt/data")
+    (box.folder / "outside").write_text("the host's")
+    (box.folder / "fstab").write_text("opt/data srv2 none bind,relative 0 0\n")
+    pid = box.launch("relative", privileged=privileged, mount_fstab=str(box.folder / "fstab"),
+                     mounts=[
+        {"source": "/opt/link", "target": "/srv", "options": ["relative"], "read_only": True},
+        {"source": str(box.folder), "target": "/mnt", "read_only": True},
+        {"source": "/mnt", "target": "/srv3", "options": ["relative"]}])
+    root = "/proc/%d/root" % pid
+    assert pathlib.Path(root, "srv/it").read_text() == "inside"
+    assert pathlib.Path(root, "srv2/it").read_text() == "inside"
+    assert pathlib.Path(root, "srv3/outside").read_text() == "the host's"
+    options = [mounted(pid)[path]["options"].split(",") for path in ("/srv", "/srv2", "/srv3")]
+    assert ["ro" in words for words in options] == [True, False, True]
+    error = box.refused("none", mounts=[{"source": "/nothing", "target": "/srv",
+                                         "options": ["relative"]}])
+    assert error.errno == errno.ENOENT and error.subject == "/nothing on /srv"
 
 
 def test_a_console_on_a_terminal_of_the_host(box: Sandbox) -> None:

@@ -24,6 +24,26 @@ def bad(what: str, detail: str, hint: str) -> LxcError:
     return LxcError("check", what, detail=detail, hint=hint)
 
 
+KERNEL_FOLDERS = ("/proc", "/sys", "/dev")  # whose content each start makes anew
+
+
+def below(path: str, folders: tuple[str, ...]) -> bool:
+    return any(path == folder or path.startswith(folder + "/") for folder in folders)
+
+
+def relative(kind: str, source: str, target: str, options: list[str]) -> str:
+    """Why a mount's source can't be the container's own, "" where it can: lxc.mount.entry."""
+    if kind != "bind":
+        return "%s has no source in the container; take out 'relative'" % kind
+    for path in (source, target):
+        if below(path, KERNEL_FOLDERS):
+            return ("%s is mounted when a start has staged what is relative; name the source by its"
+                    " place on the host, without 'relative'" % path)
+    if "idmap=container" in options:
+        return "a source in the container has the container's ids already; take out 'idmap='"
+    return ""
+
+
 def text(value: Any, what: str = "") -> str:
     """A text that can reach the kernel: a NUL would cut it."""
     if not isinstance(value, str):

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from .._kernel import mounts
 from .._kernel.errors import LxcError
+from . import checks
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any
 
 _TYPES = ("bind", "tmpfs", "proc", "sysfs", "mqueue", "devpts")
-_BIND_OPTIONS = ("idmap=container", "nodev", "noexec", "nosuid")
+_BIND_OPTIONS = ("idmap=container", "nodev", "noexec", "nosuid", "relative")
 _NOTHING = ("rw", "defaults", "bind", "rbind", "auto", "noauto", "0")
 
 
@@ -44,6 +45,8 @@ def _entry(line: str, rootfs: str) -> dict[str, Any]:
         kind = "bind"
     if kind not in _TYPES:
         raise ValueError("%s is no file system that is mounted inside" % kind)
+    if "relative" in options:
+        source = "/" + source.strip("/")
     if kind == "bind" and not source.startswith("/"):
         raise ValueError("the source %s is not absolute" % source)
     if target.startswith("/"):
@@ -53,7 +56,12 @@ def _entry(line: str, rootfs: str) -> dict[str, Any]:
         target = "/" + target
     if ".." in target.split("/") or target.strip("/") == "":
         raise ValueError("the target %s is not below the container's /" % target)
-    made: dict[str, Any] = {"source": source, "target": "/" + target.strip("/"), "type": kind,
+    target = "/" + target.strip("/")
+    if "relative" in options:
+        problem = checks.relative(kind, source, target, options)
+        if problem:
+            raise ValueError(problem)
+    made: dict[str, Any] = {"source": source, "target": target, "type": kind,
                             "read_only": "ro" in options, "optional": "optional" in options,
                             "create": None, "options": []}
     for option in options:

@@ -141,7 +141,7 @@ class Live:
         added = [mount for mount in new if mount not in old]
         attached = self._launched.setdefault("attached", {})
         for mount in gone + added:
-            if not plan.is_staged(mount):
+            if not plan.is_staged(mount) or "relative" in mount["options"]:
                 return None
         for mount in gone:  # those of the start are locked in a user namespace
             if str(mount["target"]) not in attached and (

@@ -47,14 +47,13 @@ def _read_entry(setting: Setting, reading: Reading) -> dict[str, Any]:
         "source": source, "target": _target(target, setting, reading),
         "type": "bind" if bind else kind, "read_only": "ro" in words,
         "optional": "optional" in words, "options": []}
+    if "relative" in words and bind:
+        mount["source"] = "/" + source.lstrip("/")
     for word in words:
         if word.startswith("create=") and "create" in mount:
             raise problem(setting, "create is said twice", "Keep one of the two.")
         if word.startswith("create="):
             mount["create"] = word[len("create="):]
-        elif word == "relative":
-            raise problem(setting, "a source inside the container is not supported",
-                          "Name the source by its place on the host, without 'relative'.")
         elif word and word not in ("ro", "optional", *_NOTHING):
             mount["options"].append(word)
     return mount

@@ -10,7 +10,17 @@ from __future__ import annotations
 
 from .._kernel import capabilities, device_filter, idmaps, seccomp
 from .._kernel.errors import LxcError
-from . import cgroup_values, clocks, defaults, hooks, namespaces, network_plan, store, system
+from . import (
+    cgroup_values,
+    checks,
+    clocks,
+    defaults,
+    hooks,
+    namespaces,
+    network_plan,
+    store,
+    system,
+)
 from .cleanup import MONITORS, TREE
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -24,7 +34,6 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS = ("memory", "pids", "cpu", "devices")  # limits, or at least an account, for everyone
 _WITHOUT_V2 = ("freezer", "cpuacct")            # what v2 has in every folder
 _KERNEL_TYPES = ("proc", "sysfs", "mqueue", "devpts")
-_KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 _default_filters: dict[str, str] = {}  # by machine: the same for each container of a task
 
 
@@ -151,7 +160,7 @@ def _plan_mounts(definition: dict[str, Any], manifest: dict[str, Any], host: Hos
     """What is staged by the host's root, and what init mounts after the kernel's own."""
     staged = [{"type": "bind", "source": m["source"], "target": m["target"], "id_mapped": True,
                "options": ["ro"] if m.get("read_only", True) else [], "create": None,
-               "optional": False} for m in manifest.get("mounts") or []]
+               "optional": False, "relative": False} for m in manifest.get("mounts") or []]
     late: list[dict[str, Any]] = []
     listed: list[dict[str, Any]] = []
     if definition["mount_fstab"]:
@@ -165,21 +174,19 @@ def _plan_mounts(definition: dict[str, Any], manifest: dict[str, Any], host: Hos
 
 def is_staged(mount: dict[str, Any]) -> bool:
     """Whether the host's root can mount it; the others need what init has mounted before."""
-    return not (mount["type"] in _KERNEL_TYPES or _below(mount["target"], _KERNEL_FOLDERS))
+    return not (mount["type"] in _KERNEL_TYPES
+                or checks.below(mount["target"], checks.KERNEL_FOLDERS))
 
 
 def mount_of(mount: dict[str, Any]) -> dict[str, Any]:
     """A definition's mount as plans have it."""
-    options = [o for o in mount["options"] if o != "idmap=container"]
+    options = [o for o in mount["options"] if o not in ("idmap=container", "relative")]
     if mount["read_only"]:
         options.append("ro")
     return {"type": mount["type"], "source": mount["source"], "target": mount["target"],
             "id_mapped": "idmap=container" in mount["options"], "options": options,
-            "create": mount["create"], "optional": mount["optional"]}
-
-
-def _below(path: str, folders: tuple[str, ...]) -> bool:
-    return any(path == folder or path.startswith(folder + "/") for folder in folders)
+            "create": mount["create"], "optional": mount["optional"],
+            "relative": "relative" in mount["options"]}
 
 
 def _kernel_mounts(definition: dict[str, Any], own: list[str], groups: dict[str, Any],

@@ -48,7 +48,7 @@ IPC_SYSCTLS = frozenset("kernel." + name for name in (
     "auto_msgmni", "msg_next_id", "msgmax", "msgmnb", "msgmni", "sem", "sem_next_id",
     "shm_next_id", "shm_rmid_forced", "shmall", "shmmax", "shmmni"))
 
-_MOUNT_FLAGS = ("idmap=container", "nodev", "noexec", "nosuid", "ro")
+_MOUNT_FLAGS = ("idmap=container", "nodev", "noexec", "nosuid", "relative", "ro")
 _UNLIMITED = ("unlimited", "-1")
 _MAX_ID = 65535
 
@@ -237,6 +237,11 @@ def _mount(item: dict[str, Any], what: str) -> dict[str, Any]:
     for option in mount["options"]:
         _check_mount_option(option, bind, what)
     _once([option.partition("=")[0] for option in mount["options"]], what + ", options")
+    if "relative" in mount["options"]:
+        detail, _semicolon, hint = checks.relative(
+            mount["type"], mount["source"], mount["target"], mount["options"]).partition("; ")
+        if detail:
+            raise _bad(what, detail, hint.capitalize() + ".")
     # One fact, one spelling, so that a second run finds nothing to change.
     mount["read_only"] = bool(mount["read_only"] or "ro" in mount["options"])
     rest = [option for option in mount["options"] if option != "ro"]

@@ -351,7 +351,8 @@ def _stage_mount(mount: dict[str, Any], ground: tuple[int, overlay.Owner], root:
             for name in mount.get("folders") or []:
                 os.mkdir(name, 0o755, dir_fd=tree)
         else:
-            source = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)
+            source = (mounts.open_in_root(root, mount["source"]) if mount["relative"] else
+                      os.open(mount["source"], os.O_PATH | os.O_CLOEXEC))
             tree = mounts.bind(source, "", mount["options"],
                                users if mount["id_mapped"] else None)
             os.close(source)
