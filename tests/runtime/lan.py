@@ -165,8 +165,9 @@ def lan(setup: str = _HOST_SETUP) -> t.Iterator[Lan]:
         with inside(client):
             batch(_CLIENT_SETUP)
         batch(setup % {"mac": MAC})
-        while not re.search("fe80:.* scope link *$", ip("-6", "address", "show", "dev", "eth0"),
-                            re.MULTILINE):
+        while not any(address["scope"] == "link" and not address.get("tentative")
+                      for one in json.loads(ip("-j", "-6", "address", "show", "dev", "eth0"))
+                      for address in one["addr_info"]):
             time.sleep(0.001)
         yield Lan(switch, gateway, client)
 
