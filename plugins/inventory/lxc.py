@@ -56,6 +56,13 @@ options:
         choose something like V(lxc_name ~ '.' ~ lxc_host).
     type: str
     default: lxc_name
+  forks:
+    description:
+      - How many hosts are asked at a time, which is meant to be all of them. Where C(forks) of
+        Ansible's configuration are more, these count.
+    type: int
+    default: 50
+    version_added: 1.0.0
   timeout:
     description: Seconds that all hosts together may take to answer.
     type: int
@@ -96,6 +103,7 @@ compose:
   first_address: (lxc_addresses | first).split('/') | first
 """
 
+import difflib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import subprocess  # noqa: E402
@@ -103,6 +111,7 @@ import sys  # noqa: E402
 import tempfile  # noqa: E402
 import typing as t  # noqa: E402
 
+from ansible import constants as C  # noqa: E402
 from ansible import context  # noqa: E402
 from ansible.errors import AnsibleError, AnsibleParserError  # noqa: E402
 from ansible.module_utils.parsing.convert_bool import boolean  # noqa: E402
@@ -127,12 +136,23 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         :raises AnsibleParserError: for a configuration that can't be
         """
         super().parse(inventory, loader, path, cache=cache)
-        self._read_config_data(path)
+        self._check(self._read_config_data(path))
         if os.environ.get(_NESTED):
             return
         for host, containers in sorted(self._answers(path, cache).items()):
             for container in containers:
                 self._add(host, container)
+
+    def _check(self, given: dict[str, t.Any]) -> None:
+        """Ansible drops what it does not know without a word: "state" would list everything."""
+        known = set(C.config.get_configuration_definitions("inventory", self._load_name))
+        unknown = sorted(set(given) - known)
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], known, 1)
+            raise AnsibleParserError("there is no option %r%s; options are %s" % (
+                unknown[0], ", is it %r?" % near[0] if near else "", ", ".join(sorted(known))))
+        if self.get_option("forks") < 1:
+            raise AnsibleParserError("forks is at least 1, not %d" % self.get_option("forks"))
 
     def _answers(self, path: str, cache: bool) -> dict[str, list[dict[str, t.Any]]]:
         """What each host says, from the cache where it is asked for and there."""
@@ -160,7 +180,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                            "ANSIBLE_RETRY_FILES_ENABLED": "0"}
             try:
                 ended = subprocess.run(
-                    [sys.executable, "-m", "ansible", "playbook", *self._arguments(), playbook],
+                    [sys.executable, "-m", "ansible", "playbook", "--forks",
+                     str(max(self.get_option("forks"), C.DEFAULT_FORKS)), *self._arguments(),
+                     playbook],
                     env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                     timeout=self.get_option("timeout"), check=False)
                 said = ended.stderr.strip()

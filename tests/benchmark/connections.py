@@ -19,7 +19,7 @@ from measure import BenchError, Row, run
 from peer_lxc import Lxc
 
 _USR = "lxc.mount.entry = /usr usr none bind,ro 0 0\n"
-_SSHD = """\
+SSHD = """\
 HostKey %(folder)s/host
 AuthorizedKeysFile %(folder)s/user.pub
 StrictModes no
@@ -33,18 +33,18 @@ def rows(load: workload.Workload, rounds: int) -> list[Row]:
     name, = workload.names(1)
     containers = ours.Ours(load)
     peer = Lxc(load, path=pathlib.Path("/var/lib/lxc"))  # the plugin knows no other folder
-    rootfs = _rootfs(load)
+    tree = rootfs(load, load.folder / "rootfs-python")
     python = {"ansible_python_interpreter": tasks.INTERPRETER}
     inside = {"ansible_connection": "fleet.lxc.lxc", "ansible_lxc_container": name, **python}
     ssh = {**python, **_ssh(load)}
     try:
-        containers.define(name, {**ours.options(load, name, False, False), "rootfs": str(rootfs),
+        containers.define(name, {**ours.options(load, name, False, False), "rootfs": str(tree),
                                  "mounts": [{"source": "/usr", "target": "/usr",
                                              "read_only": True}]})
         containers.start([name])
         peer.prepare([name])
         config = peer.path / name / "config"
-        config.write_text(config.read_text().replace(str(load.rootfs), str(rootfs)) + _USR)
+        config.write_text(config.read_text().replace(str(load.rootfs), str(tree)) + _USR)
         peer.start([name])
         try:
             times = tasks.play_on(load, tasks.own(), 1 + 5 * rounds, {
@@ -92,7 +92,7 @@ def _ssh(load: workload.Workload) -> dict[str, str]:
     folder.mkdir(mode=0o700)
     for name in ("host", "user"):
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)])
-    (folder / "sshd_config").write_text(_SSHD % {"folder": folder})
+    (folder / "sshd_config").write_text(SSHD % {"folder": folder})
     return {"ansible_connection": "ssh", "ansible_host": "bench.invalid", "ansible_user": "root",
             "ansible_ssh_private_key_file": str(folder / "user"),
             "ansible_ssh_args": " ".join(map(_quoted, _ssh_arguments(load)))}
@@ -110,9 +110,8 @@ def _ssh_arguments(load: workload.Workload) -> list[str]:
             "-o", "ProxyCommand=/usr/sbin/sshd -i -f %s/sshd_config" % folder]
 
 
-def _rootfs(load: workload.Workload) -> pathlib.Path:
+def rootfs(load: workload.Workload, path: pathlib.Path) -> pathlib.Path:
     """The common one, with what Python needs of the host."""
-    path = load.folder / "rootfs-python"
     shutil.copytree(load.rootfs, path)
     for library in ("lib", "lib64"):
         (path / library).symlink_to("usr/" + library)

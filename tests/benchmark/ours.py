@@ -90,8 +90,9 @@ class Ours:
     def define(self, name: str, given: dict[str, t.Any]) -> None:
         """One container with options of its own."""
         definition = self._spec.make_definition(name, given, None)
-        definition["idmap"] = self._host.allocate_ids(
-            [self._store.read_definition(other) for other in self._store.names()])
+        if not definition["privileged"]:
+            definition["idmap"] = self._host.allocate_ids(
+                [self._store.read_definition(other) for other in self._store.names()])
         self._store.write_definition(name, definition)
 
     def start(self, names: list[str]) -> float:

@@ -8,6 +8,7 @@ import typing as t
 
 import attach
 import connections
+import fleet
 import life
 import ours
 import takeover
@@ -40,7 +41,7 @@ _STARTS: dict[str, t.Callable[[workload.Workload], Contender]] = {
 }
 _ALONE = ("start-veth", "start-privileged", "monitor-pss", "unchanged-task", "create-start-task",
           "scale", "freeze", "stop", "cgroup-set", "info", "attach", "takeover-lost",
-          "debootstrap", "clone", "connection")
+          "debootstrap", "clone", "connection", "inventory", "fleet")
 NAMES = (*_STARTS, *_ALONE)
 
 
@@ -69,6 +70,8 @@ def measure(load: workload.Workload, wanted: t.Collection[str], count: int, roun
         "cgroup-set": lambda: life.cgroup_set(load, count, rounds),
         "info": lambda: life.info(load, count, rounds),
         "connection": lambda: connections.rows(load, rounds),
+        "inventory": lambda: fleet.inventory(load, rounds),
+        "fleet": lambda: fleet.bring_up(load, rounds),
         "takeover-lost": lambda: takeover.lost(2 * rounds),
     }
     for name, row in alone.items():

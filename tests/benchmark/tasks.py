@@ -56,10 +56,18 @@ def play_on(load: workload.Workload, ansible: pathlib.Path, repeat: int,
     return {name: 1000 * found[name] for name in hosts}
 
 
-def _play(load: workload.Workload, ansible: pathlib.Path, plays: list[dict[str, t.Any]],
-          hosts: dict[str, t.Any], environment: dict[str, str]) -> dict[str, float]:
-    """:raises BenchError: when a task failed, or changed nothing although its name says "create",
-    or changed something although it says "unchanged"
+def environment(load: workload.Workload) -> dict[str, str]:
+    """Of Ansible's programs: this collection, and nothing that is the user's."""
+    return {"ANSIBLE_HOME": str(load.folder / "home"),
+            "ANSIBLE_COLLECTIONS_PATH": str(workload.TREE), "ANSIBLE_LOCALHOST_WARNING": "0"}
+
+
+def lines(load: workload.Workload, ansible: pathlib.Path, plays: list[dict[str, t.Any]],
+          hosts: dict[str, t.Any], more: dict[str, str]) -> list[dict[str, t.Any]]:
+    """Run the plays, with this beside the environment: what each task said on each host.
+
+    :raises BenchError: when a task failed, or changed nothing although its name says "create",
+        or changed something although it says "unchanged"
     """
     playbook, times = load.folder / "playbook.json", load.folder / "times"
     inventory = load.folder / "inventory.json"
@@ -67,19 +75,23 @@ def _play(load: workload.Workload, ansible: pathlib.Path, plays: list[dict[str, 
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
     times.write_text("")
     run([str(ansible / "ansible-playbook"), "-i", str(inventory), str(playbook)],
-        env={**os.environ, "BENCH_TASK_TIMES": str(times),
-             "ANSIBLE_HOME": str(load.folder / "home"),
-             "ANSIBLE_COLLECTIONS_PATH": str(workload.TREE),
+        env={**os.environ, **environment(load), "BENCH_TASK_TIMES": str(times),
              "ANSIBLE_CALLBACK_PLUGINS": str(pathlib.Path(__file__).parent / "callback"),
-             "ANSIBLE_CALLBACKS_ENABLED": "task_times", "ANSIBLE_LOCALHOST_WARNING": "0",
-             **environment})
-    found: dict[str, list[float]] = {}
-    for line in map(json.loads, times.read_text().splitlines()):
+             "ANSIBLE_CALLBACKS_ENABLED": "task_times", **more})
+    found = [json.loads(line) for line in times.read_text().splitlines()]
+    for line in found:
         name = line["task"]
         if line["failed"] or (name.startswith("create") and not line["changed"]) \
                 or (name.startswith("unchanged") and line["changed"]):
             raise BenchError("task '%s': %s" % (name, line))
-        found.setdefault(name, []).append(line["seconds"])
+    return found
+
+
+def _play(load: workload.Workload, ansible: pathlib.Path, plays: list[dict[str, t.Any]],
+          hosts: dict[str, t.Any], more: dict[str, str]) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for line in lines(load, ansible, plays, hosts, more):
+        found.setdefault(line["task"], []).append(line["seconds"])
     return {name: statistics.median(values[1:] or values) for name, values in found.items()}
 
 
