@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE.parent))
 import leftovers  # noqa: E402
 
 # They fetch packages, or answer for the whole host.
-ON_HOST = ("lxc_rootfs", "playbooks_fleet", "role_console")
+ON_HOST = ("lxc_rootfs", "playbooks_fleet", "role_console", "role_ssh")
 LOGS = HERE.parent / "output" / "integration"
 RECAP = re.compile(r"^localhost\s+: ok=(\d+) .*failed=(\d+)\s+skipped=(\d+)", re.MULTILINE)
 PLAYBOOK = """- name: Target %(target)s
