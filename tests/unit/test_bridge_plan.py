@@ -24,6 +24,10 @@ def state(bridge: t.Any = None, **changes: t.Any) -> observe.BridgeState:
     return observe.BridgeState(link=bridge, **{**facts, **changes})
 
 
+DHCP = {"first": "10.0.3.100", "last": "10.0.3.199", "lease_time": "1h", "domain": None,
+        "dns": True}
+
+
 def steps(options: dict[str, t.Any], present: observe.BridgeState) -> list[str]:
     made = plan.plan_present(spec.make_spec({"name": "br0", **options}), present)
     return [operation.describe() for operation in made.operations]
@@ -106,6 +110,10 @@ def test_present(options, present, expected) -> None:
     ({"nat": "true", "addresses": ["10.0.3.1/24"]},
      state(nat_problem=LxcError("reach the kernel's", "nf_tables", detail="none")), "nf_tables",
      "none"),
+    ({"dhcp": DHCP}, state(link()), "10.0.3.100", "no network of the bridge"),
+    ({"dhcp": DHCP, "addresses": ["10.0.4.1/24"]}, state(), "10.0.3.100", "no network of the bridge"),
+    ({"dhcp": {**DHCP, "last": "10.0.4.9"}, "addresses": ["10.0.3.1/24", "10.0.4.1/24"]}, state(),
+     "10.0.4.9", "another network than 10.0.3.100"),
 ])
 def test_what_can_not_be_done_is_refused_with_a_remedy(options, present, subject, detail) -> None:
     with pytest.raises(LxcError) as caught:
@@ -129,6 +137,8 @@ def test_what_can_not_be_done_is_refused_with_a_remedy(options, present, subject
     ({"forward_delay": -1}, "30"),
     ({"forward_delay": 1, "stp": True}, "from 2 to 30"),
     ({"purge_ports": True}, "'ports'"),
+    ({"dhcp": {**DHCP, "last": "10.0.3.9"}}, "before 10.0.3.100"),
+    ({"dhcp": {**DHCP, "last": "fd00::9"}}, "before 10.0.3.100"),
 ])
 def test_bad_options_are_refused_with_a_remedy(options, said: str) -> None:
     with pytest.raises(LxcError) as caught:

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import typing as t
@@ -34,8 +35,10 @@ class Dhcp(t.NamedTuple):
 
 def make_dhcp(option: dict[str, t.Any]) -> Dhcp:
     """:raises LxcError: when an address is none, or a word would be more than a word"""
-    for key in ("first", "last"):
-        parse_address(option[key], "read dhcp.%s" % key)
+    first, last = (parse_address(option[key], "read dhcp.%s" % key) for key in ("first", "last"))
+    if first[0] != last[0] or socket.inet_pton(*last) < socket.inet_pton(*first):
+        raise LxcError(_DOING, "dhcp.last", detail="%s comes before %s, or is of the other family"
+                       % (last[1], first[1]), hint="Name the lowest address first.")
     for key in ("lease_time", "domain"):
         value = option[key] or "x"
         if not all(c.isalnum() or c in ".-" for c in value):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._kernel.addresses import network, parse_cidr, to_text
+from .._kernel.addresses import is_near, network, parse_cidr, to_text
 from .._kernel.errors import LxcError
 from . import files, overlay, takeover, vlans
 from .moves import SetPromiscuous
@@ -27,6 +27,7 @@ from .operations import (
 
 if t.TYPE_CHECKING:
     from .._kernel.netlink_facts import Link
+    from .dnsmasq import Dhcp
     from .observe import BridgeState
     from .spec import BridgeSpec
 
@@ -86,6 +87,8 @@ def plan_present(spec: BridgeSpec, state: BridgeState) -> Plan:
         plan.warnings.extend(_firewall_warnings(spec.name, state))
     operations += vlans.plan_vlans(spec, state)
     operations += overlay.plan_vxlan(spec.name, spec.vxlan, state)
+    if spec.dhcp is not None and not moving:  # else the addresses are the NIC's
+        _check_dhcp(spec, spec.dhcp, state)
     if spec.dhcp is not None and spec.dhcp != state.dhcp:
         operations.append(SetDhcp(spec.name, spec.dhcp, state.dhcp))
     _plan_nat(spec, state, plan)
@@ -226,6 +229,21 @@ def _plan_addresses(spec: BridgeSpec, state: BridgeState, given: set[str]) -> li
                    for address in spec.addresses
                    if address not in state.addresses and address not in given]
     return operations
+
+
+def _check_dhcp(spec: BridgeSpec, dhcp: Dhcp, state: BridgeState) -> None:
+    """dnsmasq itself takes any range, and gives nothing to a network where it has no address."""
+    own = [parse_cidr(text) for text in (
+        state.addresses if spec.addresses is None else spec.addresses)]
+    near = [cidr for cidr in own if is_near(dhcp.first, [cidr])]
+    if not near:
+        raise LxcError("give addresses by DHCP from", dhcp.first,
+                       detail="it lies in no network of the bridge",
+                       hint="Take 'first' and 'last' from one of those in 'addresses'.")
+    if not is_near(dhcp.last, near):
+        raise LxcError("give addresses by DHCP up to", dhcp.last,
+                       detail="it lies in another network than %s" % dhcp.first,
+                       hint="Take 'first' and 'last' from the same network.")
 
 
 def _plan_nat(spec: BridgeSpec, state: BridgeState, plan: Plan) -> None:
