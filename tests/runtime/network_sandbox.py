@@ -41,6 +41,9 @@ def new_namespace() -> t.Iterator[int]:
         syscalls.unshare(NET)
         try:
             made = here()
+            # Of a machine that forwards, a new namespace would, too.
+            with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as file:
+                file.write("0")
         finally:
             syscalls.setns(home, NET)
     finally:
