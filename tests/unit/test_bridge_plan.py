@@ -111,7 +111,8 @@ def test_present(options, present, expected) -> None:
      state(nat_problem=LxcError("reach the kernel's", "nf_tables", detail="none")), "nf_tables",
      "none"),
     ({"dhcp": DHCP}, state(link()), "10.0.3.100", "no network of the bridge"),
-    ({"dhcp": DHCP, "addresses": ["10.0.4.1/24"]}, state(), "10.0.3.100", "no network of the bridge"),
+    ({"dhcp": DHCP, "addresses": ["10.0.4.1/24"]}, state(), "10.0.3.100",
+     "no network of the bridge"),
     ({"dhcp": {**DHCP, "last": "10.0.4.9"}, "addresses": ["10.0.3.1/24", "10.0.4.1/24"]}, state(),
      "10.0.4.9", "another network than 10.0.3.100"),
 ])
