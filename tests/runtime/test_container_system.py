@@ -225,6 +225,28 @@ def test_mounts_of_what_is_in_the_root_file_system(box: Sandbox, privileged: boo
     assert error.errno == errno.ENOENT and error.subject == "/nothing on /srv"
 
 
+@pytest.mark.parametrize("privileged", [False, True])
+def test_a_target_is_made_on_the_mount_that_it_is_below(box: Sandbox, privileged: bool) -> None:
+    """And not in the root file system beneath, where nobody would see it."""
+    (box.rootfs / "run").mkdir(exist_ok=True)
+    (box.folder / "file").write_text("of the host\n")
+    shared = box.folder / "shared"
+    shared.mkdir()
+    pid = box.launch("below", privileged=privileged, mounts=[
+        {"type": "tmpfs", "target": "/run", "options": ["mode=755"]},
+        {"type": "tmpfs", "target": "/run/deep/er", "create": "dir"},
+        {"source": str(box.folder / "file"), "target": "/run/file", "create": "file"},
+        {"source": str(shared), "target": "/srv", "create": "dir", "options": ["idmap=container"]},
+        {"type": "tmpfs", "target": "/srv/made", "create": "dir"}])
+    root = pathlib.Path("/proc/%d/root" % pid)
+    assert {"/run/deep/er", "/run/file", "/srv/made"} <= set(mounted(pid))
+    assert (root / "run/file").read_text() == "of the host\n"
+    owner = int(pathlib.Path("/proc/%d/uid_map" % pid).read_text().split()[1])
+    assert (root / "run/deep").stat().st_uid == owner
+    assert (shared / "made").stat().st_uid == 0
+    assert not list((box.rootfs / "run").iterdir()) and not list((box.rootfs / "srv").iterdir())
+
+
 def test_a_console_on_a_terminal_of_the_host(box: Sandbox) -> None:
     """Both ways, raw, of the same size, and as before at the end; the log has it all too."""
     outer, inner = os.openpty()

@@ -282,13 +282,18 @@ def _stage(plan: dict[str, Any], made: _Made) -> None:
     mounts.attach(tree, os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
     made.stage = stage
     root = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    # Targets are made on the disk itself, where they are the host's root's; layers have no such.
-    ground = ((root, overlay.Owner(plan["ids"])) if layers else (source, overlay.Owner(None)))
+    # Targets are made on the disk itself, where they are the host's root's. Layers have no such, and
+    # what is below another mount would not be seen there.
+    shown = (root, overlay.Owner(plan["ids"]))
+    ground = shown if layers else (source, overlay.Owner(None))
     for mount in plan["kernel"]:
         if mount.get("staged"):
             _stage_proc(mount, root, plan["shares"])
+    before: list[str] = []
     for mount in plan["staged"]:
-        _stage_mount(mount, ground, root, users, plan["ids"])
+        covered = any(mount["target"].startswith(path + "/") for path in before)
+        _stage_mount(mount, shown if covered else ground, root, users, plan["ids"])
+        before.append(mount["target"])
     os.close(source)
     os.close(root)
     if users is not None:
