@@ -65,12 +65,21 @@ def documented(name: str) -> dict[str, t.Any]:
     places = (ROOT / "plugins" / "modules",
               ROOT / "extensions" / "eda" / "plugins" / "event_source")
     file = next(found for place in places for found in place.glob(name + ".py"))
-    tree = ast.parse(file.read_text())
-    text = next(node.value.value for node in tree.body  # type: ignore[attr-defined]
-                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-                and node.targets[0].id == "DOCUMENTATION")
-    options: dict[str, t.Any] = yaml.safe_load(text)["options"]
+    found = documentation(file.read_text())
+    options: dict[str, t.Any] = dict(found["options"])
+    for fragment in found.get("extends_documentation_fragment", []):
+        file = ROOT / "plugins" / "doc_fragments" / (fragment.split(".")[2] + ".py")
+        options.update(documentation(file.read_text())["options"])
     return options
+
+
+def documentation(text: str) -> dict[str, t.Any]:
+    """What a file of Python has as DOCUMENTATION, of a module or of a fragment's class."""
+    found: dict[str, t.Any] = next(
+        yaml.safe_load(node.value.value) for node in ast.walk(ast.parse(text))  # type: ignore[attr-defined]
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id == "DOCUMENTATION")
+    return found
 
 
 def role_options(role: str) -> dict[str, t.Any]:
