@@ -62,7 +62,7 @@ options:
         Ansible's configuration are more, these count.
     type: int
     default: 50
-    version_added: 1.0.0
+    version_added: 0.1.0
   timeout:
     description: Seconds that all hosts together may take to answer.
     type: int

@@ -21,22 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 _NAMESPACES = ("mnt", "pid", "ipc", "cgroup", "uts", "net", "user", "time")
-
-
 # Read once: a task may ask for a hundred that have never run.
 _trees: list[str] = []
-_version2: list[bool] = []  # whether the last of them is of that version
 
 
 def find(name: str) -> dict[str, Any] | None:
     """What there would be in its state.json, None where there is nothing of it."""
     if not _trees:
         _trees.extend(cleanup.trees())
-        if not _trees:
-            return None  # no hierarchy is mounted
-        _version2.append(os.path.exists(os.path.dirname(_trees[-1]) + "/cgroup.controllers"))
-    if _version2[0] and not os.path.isdir("%s/%s" % (_trees[-1], name)):
-        return None  # one that runs has a folder there in any case
     groups = [path for path in ("%s/%s" % (tree, name) for tree in _trees) if os.path.isdir(path)]
     if not groups:
         return None
