@@ -282,8 +282,8 @@ def _stage(plan: dict[str, Any], made: _Made) -> None:
     mounts.attach(tree, os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
     made.stage = stage
     root = os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    # Targets are made on the disk itself, where they are the host's root's. Layers have no such, and
-    # what is below another mount would not be seen there.
+    # Targets are made on the disk itself, where they are the host's root's. Layers have no such,
+    # and what is below another mount would not be seen there.
     shown = (root, overlay.Owner(plan["ids"]))
     ground = shown if layers else (source, overlay.Owner(None))
     for mount in plan["kernel"]:
