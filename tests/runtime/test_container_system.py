@@ -245,6 +245,10 @@ def test_a_target_is_made_on_the_mount_that_it_is_below(box: Sandbox, privileged
     assert (root / "run/deep").stat().st_uid == owner
     assert (shared / "made").stat().st_uid == 0
     assert not list((box.rootfs / "run").iterdir()) and not list((box.rootfs / "srv").iterdir())
+    error = box.refused("fixed", privileged=privileged, mounts=[
+        {"source": str(shared), "target": "/srv", "read_only": True},
+        {"type": "tmpfs", "target": "/srv/none", "create": "dir"}])
+    assert error.errno == errno.EROFS and "read_only" in error.hint
 
 
 def test_a_console_on_a_terminal_of_the_host(box: Sandbox) -> None:

@@ -378,6 +378,8 @@ def _bind_error(doing: str, subject: str, error: OSError, users: int | None) -> 
         hint = "Make what is missing, or say 'create' or 'optional' for the mount."
     elif error.errno == errno.ENOTDIR:
         hint = "A folder goes on a folder, a file on a file."
+    elif error.errno == errno.EROFS:
+        hint = "Make its place on what is mounted there, or mount that without 'read_only'."
     return LxcError.from_os(doing, subject, error, hint)
 
 
