@@ -10,7 +10,8 @@ import shutil
 import sys
 import tempfile
 
-_tree = pathlib.Path(tempfile.mkdtemp(prefix="fleet-lxc-tests-"))
+# Not by a name that leftovers.py looks for: other stages run at the same time.
+_tree = pathlib.Path(tempfile.mkdtemp(prefix="collection-tree-"))
 atexit.register(shutil.rmtree, _tree)
 (_tree / "ansible_collections" / "fleet").mkdir(parents=True)
 (_tree / "ansible_collections/fleet/lxc").symlink_to(pathlib.Path(__file__).parents[1])
