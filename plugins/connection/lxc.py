@@ -16,7 +16,9 @@ description:
     it has in the inventory.
   - Nothing is needed in a container but what a task itself needs. Files go both ways with neither a
     shell nor Python in it. On the host Python 3.9 is needed, and root's rights.
-  - A task with pipelining is one command on the host.
+  - A task with pipelining is one command on the host. Where that is the controller itself, reached
+    by P(ansible.builtin.local#connection) as root, not even that, since Ansible's own process
+    enters the container.
 extends_documentation_fragment:
   - ansible.builtin.connection_pipelining
 options:
@@ -113,11 +115,14 @@ EXAMPLES = r"""
 
 import base64  # noqa: E402
 import copy  # noqa: E402
+import fcntl  # noqa: E402
+import importlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import re  # noqa: E402
 import shlex  # noqa: E402
 import stat  # noqa: E402
+import sys  # noqa: E402
 import typing as t  # noqa: E402
 import zlib  # noqa: E402
 
@@ -179,6 +184,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         self._host_become: t.Any = None   # how root is become there, None where there is no need
         self._delegate_to: str | None = None
         self._words: list[str] = []       # the command line up to "attach"
+        self._runtime: t.Any = None       # the host's copy of it, where this process is on the host
 
     # Variables of another host than the one that the task is about
 
@@ -291,15 +297,24 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
 
         :raises AnsibleConnectionFailure: where there is no way into the container
         """
-        code, stdout, stderr = self._on_host([*self._words, *words], in_data, sudoable)
-        if code == 2 and _MISSING.search(stderr):
-            self._install()
+        if self._is_here() and not sudoable:
+            code, stdout, stderr = self._runtime_here().collect(words, in_data)
+        else:
             code, stdout, stderr = self._on_host([*self._words, *words], in_data, sudoable)
+            if code == 2 and _MISSING.search(stderr):
+                self._install()
+                code, stdout, stderr = self._on_host([*self._words, *words], in_data, sudoable)
         if code == _FAILED:
             told = [line for line in stderr.splitlines() if line.startswith(_SAYS)]
             if told:
                 raise AnsibleConnectionFailure(to_text(told[-1][len(_SAYS):]))
         return code, stdout, stderr
+
+    def _is_here(self) -> bool:
+        """Whether this process can enter containers itself. With another thread it must not fork
+        without execve(2): that one may hold a lock, and is not there to let go of it."""
+        return (self._host.transport == "local" and self._host_become is None
+                and os.geteuid() == 0 and len(os.listdir("/proc/self/task")) == 1)
 
     def _on_host(self, words: list[str], in_data: bytes | None, sudoable: bool
                  ) -> tuple[int, bytes, bytes]:
@@ -315,6 +330,28 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         found: tuple[int, bytes, bytes] = self._host.exec_command(
             command, in_data=in_data, sudoable=become is not None)
         return found
+
+    def _runtime_here(self) -> t.Any:
+        """What the program does for "attach", "put" and "fetch", out of the same copy: with
+        bytecode, which Ansible's own import of a collection does without.
+        """
+        folder = os.path.dirname(self._words[-1])
+        while self._runtime is None:
+            try:
+                held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                fcntl.flock(held, fcntl.LOCK_SH)  # nobody removes it as long as this process runs
+                os.stat(self._words[-1])
+            except FileNotFoundError:
+                self._install()
+                continue
+            keep, sys.dont_write_bytecode = sys.dont_write_bytecode, False  # as the program has it
+            sys.path.insert(0, folder)
+            try:
+                self._runtime = importlib.import_module("fleet_lxc._container.attach_command")
+            finally:
+                sys.path.remove(folder)
+                sys.dont_write_bytecode = keep
+        return self._runtime
 
     def _install(self) -> None:
         texts = {path: data.decode() for path, data in runtime_files.sources().items()}

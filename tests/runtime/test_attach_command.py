@@ -17,7 +17,7 @@ import typing as t
 
 import container_sandbox
 import pytest
-from ansible_collections.fleet.lxc.plugins.module_utils._container import runtime
+from ansible_collections.fleet.lxc.plugins.module_utils._container import attach_command, runtime
 from container_sandbox import PATIENCE, PREFIX, Sandbox, wait_until
 
 box = pytest.fixture(container_sandbox.sandbox)
@@ -87,6 +87,42 @@ def test_signals_are_handed_on(box: Sandbox) -> None:
         child.send_signal(signal.SIGTERM)
         assert child.stdout.read() == b"got\n" and child.wait(PATIENCE) == 5
         child.stdout.close()
+
+
+@kinds
+def test_what_comes_out_of_this_process_is_the_same(box: Sandbox, privileged: bool) -> None:
+    box.launch("here", privileged=privileged)
+    name = PREFIX + "here"
+    data = os.urandom(3 << 20)
+    code, stdout, stderr = attach_command.collect(
+        ["attach", "--no-tty", name, "--", "/bin/sh", "-c", "cat; echo e >&2; exit 9"], data)
+    assert (code, stdout == data, stderr) == (9, True, b"e\n")
+    for words in (["attach", "nobody", "--", "x"], ["attach", name, "--", "/nope"],
+                  ["attach", name, "--", "/etc"], ["attach", "--what", name],
+                  ["fetch", name, "/nope"]):
+        done = run(*words[1:], word=words[0])
+        assert attach_command.collect(words, None) == (done.returncode, done.stdout, done.stderr)
+    put = ["put", "--size", "4", name, "/tmp/file"]
+    assert attach_command.collect(put, b"data") == (0, b"", b"")
+    assert attach_command.collect(["fetch", name, "/tmp/file"], None) == (0, b"data", b"")
+
+
+@kinds
+def test_what_another_process_has_started_ends_with_it(box: Sandbox, privileged: bool) -> None:
+    box.launch("bound", privileged=privileged)
+    child = os.fork()
+    if child == 0:
+        try:
+            attach_command.collect(
+                ["attach", PREFIX + "bound", "--", "/bin/sh", "-c",
+                 "trap 'echo > /tmp/told; exit' TERM; echo > /tmp/ready; "
+                 "while :; do busybox sleep 0.05; done"], None)
+        finally:
+            os._exit(0)
+    wait_until((box.rootfs / "tmp/ready").exists)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    wait_until((box.rootfs / "tmp/told").exists)
 
 
 @kinds

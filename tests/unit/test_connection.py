@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import pathlib
+import threading
+import types
 import typing as t
 
 import ansible.constants as C
@@ -231,6 +233,38 @@ def test_failures_of_the_way_in(build: Build, code: int, told: bytes, fails: str
             plugin.exec_command("id")
     else:
         assert plugin.exec_command("id") == (code, b"", told)
+
+
+def test_who_is_on_the_host_needs_no_command(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[list[str], bytes | None]] = []
+
+    def collect(words: list[str], data: bytes | None) -> Answer:
+        asked.append((words, data))
+        return 3, b"out", b"err"
+
+    made = build()
+    made.host.transport = "local"
+    made.plugin._runtime = types.SimpleNamespace(collect=collect)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert made.plugin.exec_command("id", in_data=b"x") == (3, b"out", b"err")
+    assert asked == [(["attach", "--no-tty", "web", "--", "/bin/sh", "-c", "id"], b"x")]
+    assert made.host.asked == []
+    # Not who can't, and not what has to answer prompts or must not be forked.
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    made.plugin.exec_command("id")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    made.host.answers = [(0, b"", b"")] * 2
+    made.plugin.exec_command("id")
+    ended.set()
+    thread.join()
+    become = become_loader.get("sudo")
+    become.set_options(direct={"become_user": "u"})
+    made.plugin.set_become_plugin(become)
+    made.plugin.exec_command(become.build_become_command("id", made.plugin._shell))
+    assert len(made.host.asked) == 3 and len(asked) == 1
 
 
 def test_the_runtime_is_written_where_it_is_missing(build: Build) -> None:

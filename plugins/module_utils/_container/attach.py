@@ -251,7 +251,10 @@ def _enter() -> int:
     if not is_safe(target):
         raise LxcError(DOING, target.name, detail="this interpreter can be written to")
     given = request.pop("folder")
-    pid, pidfd, folder = _fork(target, Command(**request), (0, 1, 2), _STATUS, given)
+    command = Command(**request)
+    if command.bound:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM)
+    pid, pidfd, folder = _fork(target, command, (0, 1, 2), _STATUS, given)
     for number in FORWARDED:
         signal.signal(number, forwarder(pidfd))
     null = os.open("/dev/null", os.O_RDWR)

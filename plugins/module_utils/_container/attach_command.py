@@ -154,11 +154,41 @@ def main(arguments: list[str]) -> NoReturn:
         os._exit(code)
 
 
+def collect(arguments: list[str], stdin: bytes | None) -> tuple[int, bytes, bytes]:
+    """Carry it out for a caller that is this process, and ends no earlier than the command: else
+    the command is ended, too.
+
+    :param arguments: as main() has them, with one container and no terminal
+    :param stdin: what the command can read
+    :returns: what main() would end with, and would write to standard output and error
+    """
+    try:
+        options = Options(arguments[0], arguments[1:])
+        options.command.bound = True
+        name, = options.names
+        outcome = exchange.run({name: options.command}, stdin, options.timeout)[name]
+    except LxcError as error:
+        outcome = error
+    except OSError as error:
+        outcome = LxcError.from_os("attach", "", error)
+    if isinstance(outcome, LxcError):
+        return _code(outcome), b"", _line(outcome)
+    return outcome.rc, outcome.stdout, outcome.stderr
+
+
 def _explain(error: LxcError) -> int:
     try:
-        _write(2, b"fleet-lxc: %s\n" % os.fsencode(str(error)))
+        _write(2, _line(error))
     except OSError:
         pass
+    return _code(error)
+
+
+def _line(error: LxcError) -> bytes:
+    return b"fleet-lxc: %s\n" % os.fsencode(str(error))
+
+
+def _code(error: LxcError) -> int:
     if error.doing == "run":
         return {errno.ENOENT: 127, errno.EACCES: 126}.get(error.errno or 0, 126)
     return 125

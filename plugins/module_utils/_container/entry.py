@@ -44,17 +44,19 @@ class Command:
     :param groups: the other groups; None for those that list the user
     :param killable: whether kill() has to reach everything that the program starts
     :param terminal: whether standard input is a terminal to take as the controlling one
+    :param bound: whether it gets SIGTERM when who started it ends before it does
     :param transfer: a file to read or write instead of a program to run (transfer.run)
     """
 
     __slots__ = ("argv", "environment", "keep", "cwd", "user", "group", "groups", "killable",
-                 "terminal", "transfer")
+                 "terminal", "bound", "transfer")
 
     def __init__(self, argv: list[str], environment: dict[str, str] | None = None,
                  keep: dict[str, str] | None = None, cwd: str | None = None,
                  user: str | None = None, group: str | None = None,
                  groups: list[str] | None = None, killable: bool = False,
-                 terminal: bool = False, transfer: dict[str, Any] | None = None) -> None:
+                 terminal: bool = False, bound: bool = False,
+                 transfer: dict[str, Any] | None = None) -> None:
         self.argv = argv
         self.environment = environment or {}
         self.keep = keep or {}
@@ -64,6 +66,7 @@ class Command:
         self.groups = groups
         self.killable = killable
         self.terminal = terminal
+        self.bound = bound
         self.transfer = transfer
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,7 +162,8 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
     if command.transfer:
         syscalls.close_range(3)
         transfer.run(command.transfer)
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)  # the program outlives who started it
+    # Else the program outlives who started it.
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM if command.bound else 0)
     os.execve(path, argv, environment)
 
 

@@ -61,10 +61,20 @@ def run(jobs: dict[str, Command], stdin: bytes | None = None, timeout: float | N
     :param timeout: seconds after which a program, and what it started, is killed
     :param parallel: how many run at a time
     """
+    running: list[_Program] = []
+    try:
+        return _run(jobs, running, stdin, timeout, parallel)
+    except BaseException:  # the caller is told to end, or to do something else
+        for program in running:
+            program.abandon()
+        raise
+
+
+def _run(jobs: dict[str, Command], running: list[_Program], stdin: bytes | None,
+         timeout: float | None, parallel: int) -> Outcomes:
     outcomes: Outcomes = {}
     waiting = list(jobs.items())[::-1]
     loop = Loop()
-    running: list[_Program] = []
     while waiting or running:
         while waiting and len(running) < parallel:
             name, command = waiting.pop()
@@ -178,6 +188,11 @@ class _Program:
         if error and not self._timed_out:
             return error
         return Result(rc, collected[0], collected[1], self._began, ended, self._timed_out)
+
+    def abandon(self) -> None:
+        """End it, and don't wait."""
+        if not self._gone:
+            self._attached.kill()
 
     def _on_status(self) -> None:
         data = os.read(self._attached.status, _CHUNK)

@@ -65,12 +65,22 @@ else:
 
 def sources() -> dict[str, bytes]:
     """The text of each file of the copy, by its path below the package."""
-    import pkgutil
+    import os
 
-    parent = __name__.rsplit(".", 2)[0]
-    return {"%s/%s.py" % (package, name):
-            pkgutil.get_data("%s.%s" % (parent, package), name + ".py") or b""
-            for package, names in FILES.items() for name in names}
+    paths = ["%s/%s.py" % (package, name) for package, names in FILES.items() for name in names]
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    try:
+        return {path: _read("%s/%s" % (folder, path)) for path in paths}
+    except NotADirectoryError:  # a module runs from an archive
+        import pkgutil  # which imports both packages: 18 ms of Ansible's loader
+
+        parent = __name__.rsplit(".", 2)[0]
+        return {path: pkgutil.get_data(parent, path) or b"" for path in paths}
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()
 
 
 def path_of(texts: dict[str, bytes]) -> str:
