@@ -143,6 +143,12 @@ def test_what_can_not_run(box: Sandbox) -> None:
         with pytest.raises(LxcError) as caught:
             run("no", argv)
         assert (caught.value.doing, caught.value.errno) == ("run", code)
+    for file, text, words in (("script", "#! /bin/nobody -x\n", "but /bin/nobody is not"),
+                              ("plain", "true\n", "nor a script with a line like #!/bin/sh")):
+        (box.rootfs / "etc" / file).write_text(text)
+        (box.rootfs / "etc" / file).chmod(0o755)
+        with pytest.raises(LxcError, match=words):
+            run("no", ["/etc/" + file])
     with pytest.raises(LxcError, match="/nowhere"):
         run("no", "true", cwd="/nowhere")
     with pytest.raises(LxcError, match="no such id"):

@@ -164,7 +164,7 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
         transfer.run(command.transfer)
     # Else the program outlives who started it.
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM if command.bound else 0)
-    os.execve(path, argv, environment)
+    program.execute(path, argv, environment)
 
 
 def _close_all_but(*kept: int) -> None:
