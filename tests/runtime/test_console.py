@@ -270,6 +270,9 @@ def test_words(box: Sandbox) -> None:
     assert observe.status(name)["state"] == "STOPPED"
     refused = fleet("start", name + "-none")
     assert refused.returncode == 1 and "not defined" in refused.stderr
+    assert "Is %s meant?" % name in refused.stderr
+    explained = fleet()  # which is no request to the launcher
+    assert explained.returncode == 2 and "usage: fleet-lxc" in explained.stdout
 
 
 def test_events(box: Sandbox) -> None:

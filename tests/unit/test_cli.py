@@ -30,6 +30,8 @@ def test_what_the_command_line_says(arguments, options, names) -> None:
     (["stop", "a", "--timeout"], "needs a value"), (["stop", "a", "--timeout", "x"], "a number"),
     (["stop", "a", "--timeout", "-1"], "from 0 on"), (["stop", "a", "--timeout=nan"], "from 0 on"),
     (["events", "--count=-2"], "from 0 on"), (["console", "a", "--tty=-1"], "from 0 on"),
+    (["lst"], "try list;"), (["ls"], "try list;"), (["attch", "a"], "try attach;"),
+    (["freeze", "a"], "Ansible's module lxc_state does that;"),
     (["stop", "--kill=1", "a"], "takes no value"), (["console", "a", "--escape", "ab"], "letter"),
 ])
 def test_a_wrong_command_line_is_explained(arguments, said, capsys) -> None:
@@ -41,6 +43,20 @@ def test_help(capsys) -> None:
     assert cli.run(["help"]) == 0 and cli.run([]) == 2
     shown = capsys.readouterr().out
     assert all(word in shown for word in cli._WORDS) and set(cli._WORDS) == set(cli._OF)
+    assert cli.run(["stop", "--help"]) == 0 and capsys.readouterr().out == cli.USAGE
+    assert not set(cli._WORDS) & (set(cli._TRY) | set(cli._MODULES))
+
+
+@pytest.mark.parametrize("name, like", [
+    ("wbe1", "Is web1 meant?"), ("WEB-1", "Is web1 meant?"), ("dbs", "Is Db meant?"),
+    ("web3", None), ("other", None)])
+def test_a_misspelt_name_is_told_from_one_that_is_not_there(
+        name: str, like: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "names", lambda: ["Db", "web1", "web2"])
+    monkeypatch.setattr(store, "read_definition", lambda _name: None)
+    with pytest.raises(LxcError, match="fleet-lxc list on the host, shows what there is") as caught:
+        store.need_definition(name)
+    assert (like in str(caught.value)) if like else "meant" not in str(caught.value)
 
 
 @pytest.mark.parametrize("typed, sent, detached", [

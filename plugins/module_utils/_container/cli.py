@@ -44,6 +44,15 @@ _OF = {"list": (), "info": ("--json",), "start": ("--timeout",),
        "console": ("--tty", "--escape"), "events": ("--all", "--count", "--timeout"),
        "autostart": ("--group", "--all", "--list", "--timeout"), "shutdown": ("--timeout",)}
 _ALONE = ("list", "events", "autostart", "shutdown")  # which take no name
+# What LXC's commands and others call it.
+_TRY = {"ls": "list", "status": "info", "ps": "info", "top": "info", "monitor": "events",
+        "exec": "attach", "execute": "attach", "enter": "attach", "shell": "attach",
+        "kill": "stop --kill", "reboot": "restart"}
+_MODULES = {"freeze": "lxc_state", "unfreeze": "lxc_state", "thaw": "lxc_state",
+            "signal": "lxc_state", "wait": "lxc_state", "create": "lxc_container",
+            "destroy": "lxc_container", "cgroup": "lxc_cgroup", "device": "lxc_cgroup",
+            "copy": "lxc_rootfs", "clone": "lxc_rootfs", "snapshot": "lxc_rootfs"}
+_HELP = ("--help", "-h")
 
 
 def main(arguments: list[str]) -> None:
@@ -53,7 +62,7 @@ def main(arguments: list[str]) -> None:
 
 def run(arguments: list[str]) -> int:
     """:returns: what the process is to end with"""
-    if not arguments or arguments[0] in ("help", "--help", "-h"):
+    if not arguments or arguments[0] == "help" or set(_HELP) & set(arguments):
         sys.stdout.write(USAGE)
         return 0 if arguments else 2
     try:
@@ -80,7 +89,7 @@ def _parse(word: str, rest: list[str]) -> tuple[dict[str, Any], list[str]]:
     :raises ValueError: saying what is wrong
     """
     if word not in _OF:
-        raise ValueError("there is no word %r" % word)
+        raise ValueError("there is no word %r%s" % (word, _instead(word)))
     options: dict[str, Any] = {}
     names: list[str] = []
     rest = list(rest)
@@ -108,11 +117,23 @@ def _parse(word: str, rest: list[str]) -> tuple[dict[str, Any], list[str]]:
         if key != "--group" and key != "--escape" and not 0 <= options[key[2:]] < 1 << 31:
             raise ValueError("%s takes a number from 0 on, not %r" % (key, value))
     if bool(names) == (word in _ALONE) or word == "console" and len(names) > 1:
-        raise ValueError("%s takes %s" % (word, "no name" if word in _ALONE else
-                                          "one name" if word == "console" else "names"))
+        raise ValueError("%s %s" % (word, "takes no name" if word in _ALONE else
+                                    "takes one name" if word == "console" else
+                                    "needs the names of containers"))
     if len(options.get("escape", "a")) != 1 or not options.get("escape", "a").isalpha():
         raise ValueError("--escape takes a letter")
     return options, names
+
+
+def _instead(word: str) -> str:
+    """What may be meant by a word that there is not."""
+    if word in _MODULES:
+        return ", Ansible's module %s does that" % _MODULES[word]
+    import difflib
+
+    close = difflib.get_close_matches(word, [*_OF, "attach"], 1)
+    found = _TRY.get(word) or (close[0] if close else "")
+    return ", try %s" % found if found else ""
 
 
 def _list(_names: list[str], _options: dict[str, Any]) -> int:

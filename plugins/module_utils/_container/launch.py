@@ -119,7 +119,7 @@ def _spawn(python: str, program: str, binary: int, stdin: int, stdout: int, stde
     try:
         os.set_inheritable(binary, True)
         return os.posix_spawn(  # pylint: disable=ansible-bad-function
-            "/proc/self/fd/%d" % binary, [python, "-I", "-S", program],
+            "/proc/self/fd/%d" % binary, [python, "-I", "-S", program, "launch"],
             {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **fault.environment()},
             file_actions=actions, setsigmask=[])
     except OSError as error:

@@ -54,12 +54,12 @@ if word in ("attach", "put", "fetch"):
 elif word == "enter":
     from fleet_lxc._container.attach import enter
     enter()
-elif word:
-    from fleet_lxc._container.cli import main
-    main(sys.argv[1:])
-else:
+elif word == "launch":
     from fleet_lxc._container.launcher import main
     main()
+else:
+    from fleet_lxc._container.cli import main
+    main(sys.argv[1:])
 """
 
 

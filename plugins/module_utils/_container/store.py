@@ -188,10 +188,27 @@ def need_definition(name: str) -> dict[str, Any]:
     """
     definition = read_definition(name)
     if definition is None:
+        like = _like(name)
         raise LxcError("find container", name, errno.ENOENT,
-                       "Define it with lxc_container; lxc_container_info lists what there is.",
+                       "%sDefine it with lxc_container; lxc_container_info, or fleet-lxc list on "
+                       "the host, shows what there is." % ("Is %s meant? " % like if like else ""),
                        "it is not defined")
     return definition
+
+
+def _like(name: str) -> str:
+    """The defined container whose name that may be, misspelt; "" where there is none.
+
+    Not another number: of web3, web1 is no misspelling.
+    """
+    import difflib
+
+    def digits(text: str) -> str:
+        return "".join(filter(str.isdigit, text))
+
+    found = {other.lower(): other for other in names() if digits(other) == digits(name)}
+    close = difflib.get_close_matches(name.lower(), found, 1)
+    return found[close[0]] if close else ""
 
 
 def write_definition(name: str, definition: dict[str, Any]) -> None:
