@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import typing as t
+import zipfile
 
 import container_sandbox
 import pytest
@@ -131,6 +132,66 @@ def test_who_came_by_way_of_the_newest_stays_with_that_one(box: Sandbox) -> None
     monitor = observe.status(name)["monitor_pid"]
     assert str(first.program) in pathlib.Path("/proc/%d/cmdline" % monitor).read_text()
     assert first.copy.name in there()
+
+
+def taken_from(archive: pathlib.Path, *names: str) -> list[str]:
+    """Where a module that comes as this archive has modules of the floors below it from."""
+    parent = "ansible_collections.fleet.lxc.plugins.module_utils"
+    script = "import importlib, sys; sys.path.insert(0, sys.argv[1]); import %s._module; print(*(" \
+        "importlib.import_module('%s.' + name).__file__ for name in sys.argv[2:]))" % (parent,
+                                                                                      parent)
+    done = subprocess.run([sys.executable, "-I", "-c", script, str(archive), *names], check=True,
+                          text=True, capture_output=True)
+    return done.stdout.split()
+
+
+def pack(archive: pathlib.Path, leave: str = "", change: str = "") -> pathlib.Path:
+    """As AnsiballZ does it, less a file, or with one that has changed."""
+    utils = pathlib.Path(runtime.__file__).parents[1]
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        top = "ansible_collections/fleet/lxc/plugins/module_utils"
+        for parent in [top, *map(str, pathlib.PurePath(top).parents)][:-1]:
+            packed.writestr(parent + "/__init__.py", "")
+        for file in sorted(utils.glob("_*/*.py")):
+            name = "%s/%s" % (file.parent.name, file.name)
+            if name != leave:
+                packed.writestr("%s/%s" % (top, name),
+                                file.read_text() + ("#" if name == change else ""))
+    return archive
+
+
+def test_a_module_takes_what_the_host_has_a_copy_of(tmp_path: pathlib.Path) -> None:
+    names = "_container.store", "_kernel.errors", "_kernel.features"
+    whole = pack(tmp_path / "whole.zip")
+    packed = [str(whole / "ansible_collections/fleet/lxc/plugins/module_utils"
+                  / (name.replace(".", "/") + ".py")) for name in names]
+    assert taken_from(whole, *names) == packed  # there is no copy yet
+    copy = pathlib.Path(runtime.ensure()).parent
+    copied = ["%s/fleet_lxc/%s.py" % (copy, name.replace(".", "/")) for name in names[:2]]
+    assert taken_from(whole, *names) == [*copied, packed[2]]  # the copy has no use for the last
+    part = pack(tmp_path / "part.zip", leave="_container/launcher.py")
+    assert taken_from(part, *names[:2]) == copied
+    other = pack(tmp_path / "other.zip", change="_kernel/names.py")
+    assert str(other) in taken_from(other, *names[:1])[0]
+    (copy / runtime_files.INDEX).unlink()  # as of a version before there was one
+    assert taken_from(whole, *names) == packed
+
+
+def test_a_copy_that_a_module_takes_from_stays(tmp_path: pathlib.Path) -> None:
+    whole = pack(tmp_path / "whole.zip")
+    copy = pathlib.Path(runtime.ensure()).parent
+    script = "import sys; sys.path.insert(0, sys.argv[1]); " \
+        "import ansible_collections.fleet.lxc.plugins.module_utils._module; print(flush=True); " \
+        "sys.stdin.read()"
+    reader = subprocess.Popen([sys.executable, "-I", "-c", script, whole], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE)
+    assert reader.stdout and reader.stdout.readline() == b"\n"
+    os.close(runtime._held.pop(str(copy)))  # this process is not meant
+    ensure("1")
+    assert copy.name in there()
+    reader.communicate()
+    ensure("2")
+    assert copy.name not in there()
 
 
 def test_a_copy_that_has_just_gone_is_named_as_missing(tmp_path: pathlib.Path) -> None:

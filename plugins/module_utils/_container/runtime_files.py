@@ -11,6 +11,7 @@ from __future__ import annotations
 
 RUNTIME = "/var/lib/fleet-lxc/runtime"  # below store.STATE
 PROGRAM = "fleet-lxc"
+INDEX = "files.json"  # of a copy: checksum (zlib.crc32) and length of each file, for _module
 # A unit test holds these lists against the folders.
 FILES = {
     "_kernel": (
@@ -21,10 +22,9 @@ FILES = {
     "_container": (
         "__init__", "attach", "attach_command", "autostart", "cgroup_throttle",
         "cgroup_values", "checks", "cleanup", "cli", "clocks", "console",
-        "container_log",
-        "console_path", "console_server", "defaults", "entry", "event_follow",
-        "event_stream", "events",
-        "exchange", "fault", "freezer", "fstab", "handover", "hooks", "host", "host_links", "init",
+        "console_path", "console_server", "container_log", "defaults", "entry", "event_follow",
+        "event_stream", "events", "exchange", "fault", "freezer", "fstab", "handover", "hooks",
+        "host", "host_links", "init",
         "launch", "launcher", "lifecycle", "lost_state", "monitor", "namespaces", "network",
         "network_end", "network_links", "network_plan", "network_scripts", "networks",
         "observe", "operation", "overlay", "plan", "process_list", "program", "reaper",
