@@ -105,9 +105,9 @@ def _report(results: list[dict[str, t.Any]], errors: dict[str, LxcError]) -> dic
                                "containers": results}
     if results and all(r.get("skipped") for r in results):
         found["skipped"] = True
-    if len(results) == 1:  # as ansible.builtin.command returns it
+    if len(results) == 1:  # as ansible.builtin.command returns it: Ansible splits it into lines
         found.update({key: value for key, value in results[0].items()
-                      if key not in ("name", "error")})
+                      if key not in ("name", "error", "stdout_lines", "stderr_lines")})
     ordered = {r["name"]: errors[r["name"]] for r in results if r["name"] in errors}
     found.update(failure(ordered))
     failed = [r for r in results if r.get("failed") and r["name"] not in errors]
