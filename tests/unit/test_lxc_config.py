@@ -241,7 +241,12 @@ def test_files_on_disk(tmp_path: t.Any) -> None:
     ("lxc.net.0.type = veth\nlxc.net.0.link = br0\nlxc.net.0.ipv4.address = 10.0.0.1/8 10.0.0.9",
      "broadcast address of 10.0.0.1/8 is 10.255.255.255"),
     ("lxc.net.0.type = veth\nlxc.net.0.link = br0\nlxc.net.0.ipv4.address = ' '", "is no address"),
-    ("lxc.net.0.type = empty\nlxc.net.0.link = br0", "link"),
+    ("lxc.net.0.type = empty\nlxc.net.0.link = br0", "conf:2: lxc.net.0.link: network 0: link"),
+    ("lxc.net.0.type = veth\nlxc.net.0.link = br0\nlxc.net.0.ipv4.address = 10.0.0.300/24\n"
+     "lxc.net.0.flags = up", "conf:3: lxc.net.0.ipv4.address: network 0: '10.0.0.300'"),
+    ("lxc.net.0.type = veth\nlxc.net.0.mtu = 1\nlxc.net.0.name = eth0", "conf:1: lxc.net.0.type"),
+    ("lxc.net.0.type = veth\nlxc.net.0.link = a\nlxc.net.1.type = veth\nlxc.net.1.link = b\n"
+     "lxc.net.1.name = eth0\nlxc.net.1.mtu = 1500", "conf:5: lxc.net.1.name"),
     ("lxc.init.groups = 4,5  4,5", "'5  4' is no whole number"),
     ("lxc.namespace.share.mnt = 1", "root file system"),
     ("lxc.namespace.share.cgroup = 1", "LXC takes it and shares none"),

@@ -109,24 +109,36 @@ def read(settings: list[Setting], reading: Reading) -> dict[str, Any]:
         grouped.setdefault(int(setting.key.split(".")[1]), []).append(setting)
     items: list[dict[str, Any]] = []
     for number, group in sorted(grouped.items()):
-        item: dict[str, Any] = {"type": "empty"}  # LXC's, where a network has no type
-        for setting in group:
-            _read_key(item, setting, reading)
-        if item["type"] in _IDLE:
-            for key in ("name", "up"):  # LXC lets lo have them
-                item.pop(key, None)
-        items.append(item)
-        _check(items, group, number)
+        items.append(_item(group, reading))
+        try:
+            check_networks(items)
+        except LxcError as error:  # for itself, or beside those before it
+            what = "network %d" % number if error.subject.startswith("item") else error.subject
+            raise problem(_to_blame(items[:-1], group, reading),
+                          "%s: %s" % (what, error.detail), error.hint) from None
     return {"networks": items}
 
 
-def _check(items: list[dict[str, Any]], group: list[Setting], number: int) -> None:
-    """Refuse an item for itself or beside those before it, by its number in the file."""
-    try:
-        check_networks(items)
-    except LxcError as error:
-        what = "network %d" % number if error.subject.startswith("item") else error.subject
-        raise problem(group[0], "%s: %s" % (what, error.detail), error.hint) from None
+def _item(group: list[Setting], reading: Reading) -> dict[str, Any]:
+    item: dict[str, Any] = {"type": "empty"}  # LXC's, where a network has no type
+    for setting in group:
+        _read_key(item, setting, reading)
+    if item["type"] in _IDLE:
+        for key in ("name", "up"):  # LXC lets lo have them
+            item.pop(key, None)
+    return item
+
+
+def _to_blame(before: list[dict[str, Any]], group: list[Setting], reading: Reading) -> Setting:
+    """The last line without which the network could be; its first one where there is none."""
+    for setting in reversed(group):
+        if not setting.key.endswith(".type"):
+            try:
+                check_networks([*before, _item([s for s in group if s is not setting], reading)])
+                return setting
+            except LxcError:
+                continue
+    return group[0]
 
 
 def _read_key(item: dict[str, Any], setting: Setting, reading: Reading) -> None:
