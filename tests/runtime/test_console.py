@@ -262,6 +262,9 @@ def test_words(box: Sandbox) -> None:
     assert "state: RUNNING" in fleet("info", name).stdout
     shown = fleet("attach", name, "--", "/bin/busybox", "echo", "inside")
     assert (shown.returncode, shown.stdout) == (0, "inside\n")
+    assert fleet("freeze", name).returncode == 0 and observe.status(name)["state"] == "FROZEN"
+    assert "Thaw it first" in fleet("attach", name, "--", "/bin/busybox", "true").stderr
+    assert fleet("thaw", name).returncode == 0 and observe.status(name)["state"] == "RUNNING"
     pid = observe.status(name)["pid"]
     assert fleet("restart", "--kill", name).returncode == 0
     assert observe.status(name)["pid"] not in (0, pid)

@@ -31,7 +31,7 @@ def test_what_the_command_line_says(arguments, options, names) -> None:
     (["stop", "a", "--timeout", "-1"], "from 0 on"), (["stop", "a", "--timeout=nan"], "from 0 on"),
     (["events", "--count=-2"], "from 0 on"), (["console", "a", "--tty=-1"], "from 0 on"),
     (["lst"], "try list;"), (["ls"], "try list;"), (["attch", "a"], "try attach;"),
-    (["freeze", "a"], "Ansible's module lxc_state does that;"),
+    (["destroy", "a"], "Ansible's module lxc_container does that;"),
     (["stop", "--kill=1", "a"], "takes no value"), (["console", "a", "--escape", "ab"], "letter"),
 ])
 def test_a_wrong_command_line_is_explained(arguments, said, capsys) -> None:

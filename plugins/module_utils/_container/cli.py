@@ -12,7 +12,7 @@ import os
 import sys
 
 from .._kernel.errors import LxcError
-from . import autostart, lifecycle, observe, operation, store, usage
+from . import autostart, freezer, lifecycle, observe, operation, store, usage
 from .signals import signal_name
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -27,6 +27,8 @@ usage: fleet-lxc WORD [option]... [NAME]...
   start NAME...               start what is not running
   stop NAME...                stop what runs; --kill, --timeout SECONDS
   restart NAME...             both; --kill, --timeout SECONDS
+  freeze NAME...              stop every process where it is; --timeout SECONDS
+  thaw NAME...                let them go on; --timeout SECONDS
   console NAME                the caller's terminal on the container's; --tty NUMBER,
                               --escape LETTER (detach with Ctrl and it, then q)
   attach NAME [COMMAND]...    a program in a running container; fleet-lxc attach --help
@@ -41,15 +43,15 @@ _SWITCHES = {"--json", "--kill", "--all", "--list"}
 _VALUES = {"--timeout": float, "--tty": int, "--escape": str, "--count": int, "--group": str}
 _OF = {"list": (), "info": ("--json",), "start": ("--timeout",),
        "stop": ("--kill", "--timeout"), "restart": ("--kill", "--timeout"),
+       "freeze": ("--timeout",), "thaw": ("--timeout",),
        "console": ("--tty", "--escape"), "events": ("--all", "--count", "--timeout"),
        "autostart": ("--group", "--all", "--list", "--timeout"), "shutdown": ("--timeout",)}
 _ALONE = ("list", "events", "autostart", "shutdown")  # which take no name
 # What LXC's commands and others call it.
 _TRY = {"ls": "list", "status": "info", "ps": "info", "top": "info", "monitor": "events",
         "exec": "attach", "execute": "attach", "enter": "attach", "shell": "attach",
-        "kill": "stop --kill", "reboot": "restart"}
-_MODULES = {"freeze": "lxc_state", "unfreeze": "lxc_state", "thaw": "lxc_state",
-            "signal": "lxc_state", "wait": "lxc_state", "create": "lxc_container",
+        "kill": "stop --kill", "reboot": "restart", "unfreeze": "thaw"}
+_MODULES = {"signal": "lxc_state", "wait": "lxc_state", "create": "lxc_container",
             "destroy": "lxc_container", "cgroup": "lxc_cgroup", "device": "lxc_cgroup",
             "copy": "lxc_rootfs", "clone": "lxc_rootfs", "snapshot": "lxc_rootfs"}
 _HELP = ("--help", "-h")
@@ -223,6 +225,14 @@ def _restart(names: list[str], options: dict[str, Any]) -> int:
                                   options.get("kill", False)))
 
 
+def _freeze(names: list[str], options: dict[str, Any]) -> int:
+    return _say(freezer.freeze(names, options.get("timeout", operation.TIMEOUT)))
+
+
+def _thaw(names: list[str], options: dict[str, Any]) -> int:
+    return _say(freezer.thaw(names, options.get("timeout", operation.TIMEOUT)))
+
+
 def _console(names: list[str], options: dict[str, Any]) -> int:
     from . import console
     console.connect(names[0], options.get("tty", 0), options.get("escape", "a"))
@@ -269,4 +279,5 @@ def _shutdown(_names: list[str], options: dict[str, Any]) -> int:
 
 _WORDS: dict[str, Callable[[list[str], dict[str, Any]], int]] = {
     "list": _list, "info": _info, "start": _start, "stop": _stop, "restart": _restart,
-    "console": _console, "events": _events, "autostart": _autostart, "shutdown": _shutdown}
+    "freeze": _freeze, "thaw": _thaw, "console": _console, "events": _events,
+    "autostart": _autostart, "shutdown": _shutdown}
