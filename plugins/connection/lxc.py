@@ -119,7 +119,6 @@ import fcntl  # noqa: E402
 import importlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
-import re  # noqa: E402
 import shlex  # noqa: E402
 import stat  # noqa: E402
 import sys  # noqa: E402
@@ -136,9 +135,6 @@ from ansible.module_utils.common.text.converters import to_bytes, to_text  # noq
 from ansible.plugins.connection import ConnectionBase  # noqa: E402
 from ansible.plugins.loader import become_loader, connection_loader  # noqa: E402
 from ansible.utils.display import Display  # noqa: E402
-from ansible_collections.fleet.lxc.plugins.module_utils._container import (  # noqa: E402
-    runtime_files,
-)
 
 display = Display()
 
@@ -146,7 +142,9 @@ LOCAL = "ansible.builtin.local"
 _PIECE = 32 << 20  # bytes of a file that go by one command: the host's connection keeps them whole
 _FAILED = 125      # of fleet-lxc: it could not get into the container
 _SAYS = b"fleet-lxc: "
-_MISSING = re.compile(rb"can't open file '[^']*%s/" % runtime_files.RUNTIME.encode())
+_RUNTIME = "/var/lib/fleet-lxc/runtime"  # runtime_files.RUNTIME and INDEX, which Ansible would
+_INDEX = "files.json"                    # compile anew for each task
+_MISSING = b"can't open file '%s/" % _RUNTIME.encode()
 
 # What runs on a host that does not have this version of the runtime yet: the files come by
 # standard input, and the copy is written by themselves.
@@ -183,8 +181,9 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         self._host: t.Any = None          # the connection to the container's host
         self._host_become: t.Any = None   # how root is become there, None where there is no need
         self._delegate_to: str | None = None
-        self._words: list[str] = []       # the command line up to "attach"
-        self._runtime: t.Any = None       # the host's copy of it, where this process is on the host
+        self._name, self._kind = "", ""   # of that host, and of the connection plugin
+        self._variables: t.Mapping[str, t.Any] = {}  # of the host
+        self._runtime: t.Any = None       # what the program does, where this process can do it
 
     # Variables of another host than the one that the task is about
 
@@ -230,55 +229,60 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
     # The connection to the host
 
     def _connect(self) -> Connection:
-        if self._connected:
-            return self
-        super()._connect()
-        host = self.get_option("lxc_host")
-        variables = self._variables_of(host)
-        kind = variables.get("ansible_connection")
-        if kind is None:
-            kind = LOCAL if host == "localhost" else C.DEFAULT_TRANSPORT
+        """Say which host it is; its own connection is made when there is something to ask of it."""
+        if not self._connected:
+            super()._connect()
+            self._name = self.get_option("lxc_host")
+            self._variables = self._variables_of(self._name)
+            self._kind = self._variables.get("ansible_connection") or (
+                LOCAL if self._name == "localhost" else C.DEFAULT_TRANSPORT)
+            self._connected = True
+        return self
+
+    def _reach(self) -> None:
+        """Make the host's connection of its variables."""
+        variables = self._variables
         context = copy.copy(self._play_context)
-        context.remote_addr = variables.get("ansible_host", host)
+        context.remote_addr = variables.get("ansible_host", self._name)
         context.remote_user = variables.get("ansible_user")
         context.port = variables.get("ansible_port")
         context.password = None
-        self._host = connection_loader.get(kind, context, new_stdin=None)
+        self._host = connection_loader.get(self._kind, context, new_stdin=None)
         if self._host is None:
             raise AnsibleConnectionFailure("There is no connection plugin %r, which the host %r of "
-                                           "container %r asks for." % (kind, host,
+                                           "container %r asks for." % (self._kind, self._name,
                                                                        self._container()))
         if hasattr(self._host, "_hostvars"):  # a container in a container
             self._host._hostvars = self._hostvars
         self._host.set_options(
             task_keys={"timeout": self._play_context.timeout},
-            var_options={"inventory_hostname": host,
+            var_options={"inventory_hostname": self._name,
                          **_options("connection", self._host._load_name, variables)})
-        self._host_become = self._become_on_host(variables)
-        python = self.get_option("host_python") or variables.get("ansible_python_interpreter", "")
-        if "/" not in python:
-            python = "python3"
-        self._words = [python, "-I", "-S", runtime_files.path_of(runtime_files.sources())]
-        display.vvv("ESTABLISH LXC CONNECTION ON %s BY %s" % (host, self._host.transport),
+        self._host_become = self._become_on_host()
+        display.vvv("ESTABLISH LXC CONNECTION ON %s BY %s" % (self._name, self._host.transport),
                     host=self._container())
-        self._connected = True
-        return self
 
-    def _become_on_host(self, variables: t.Mapping[str, t.Any]) -> t.Any:
+    def _has_to_become(self, is_root: bool) -> bool:
+        """:param is_root: whether who comes to the host is root there"""
         wanted = self.get_option("host_become")
         if wanted is None:
-            wanted = variables.get("ansible_become", False)
+            wanted = self._variables.get("ansible_become", False)
         if not wanted or str(wanted).lower() in ("false", "no", "0"):
-            return None
+            return False
+        # Root does not become root, as in any other task: its host may have no sudo.
+        return (not is_root or C.BECOME_ALLOW_SAME_USER
+                or self._variables.get("ansible_become_user", "root") != "root")
+
+    def _become_on_host(self) -> t.Any:
+        variables = self._variables
         if self._host.transport == "local":
             is_root = os.geteuid() == 0
         elif self._host.transport == self.transport:  # which enters as root by itself
             is_root = self._host.get_option("remote_user") in (None, "root")
         else:
             is_root = variables.get("ansible_user") == "root"
-        if (is_root and variables.get("ansible_become_user", "root") == "root"
-                and not C.BECOME_ALLOW_SAME_USER):
-            return None  # as for any other task: root's host may have no sudo
+        if not self._has_to_become(is_root):
+            return None
         method = variables.get("ansible_become_method", "sudo")
         plugin = become_loader.get(method)
         if plugin is None:
@@ -297,24 +301,44 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
 
         :raises AnsibleConnectionFailure: where there is no way into the container
         """
-        if self._is_here() and not sudoable:
-            code, stdout, stderr = self._runtime_here().collect(words, in_data)
-        else:
-            code, stdout, stderr = self._on_host([*self._words, *words], in_data, sudoable)
-            if code == 2 and _MISSING.search(stderr):
-                self._install()
-                code, stdout, stderr = self._on_host([*self._words, *words], in_data, sudoable)
+        found = None
+        if not sudoable and self._is_here():
+            found = self._directly(words, in_data)
+        code, stdout, stderr = found or self._by_program(words, in_data, sudoable)
         if code == _FAILED:
             told = [line for line in stderr.splitlines() if line.startswith(_SAYS)]
             if told:
                 raise AnsibleConnectionFailure(to_text(told[-1][len(_SAYS):]))
         return code, stdout, stderr
 
+    def _by_program(self, words: list[str], in_data: bytes | None, sudoable: bool
+                    ) -> tuple[int, bytes, bytes]:
+        from ansible_collections.fleet.lxc.plugins.module_utils._container import runtime_files
+
+        if self._host is None:
+            self._reach()
+        python = self.get_option("host_python") \
+            or self._variables.get("ansible_python_interpreter", "")
+        if "/" not in python:
+            python = "python3"
+        texts = runtime_files.sources()
+        command = [python, "-I", "-S", runtime_files.path_of(texts), *words]
+        code, stdout, stderr = self._on_host(command, in_data, sudoable)
+        if code == 2 and _MISSING in stderr:
+            self._install(python, texts)
+            code, stdout, stderr = self._on_host(command, in_data, sudoable)
+        return code, stdout, stderr
+
     def _is_here(self) -> bool:
         """Whether this process can enter containers itself. With another thread it must not fork
         without execve(2): that one may hold a lock, and is not there to let go of it."""
-        return (self._host.transport == "local" and self._host_become is None
-                and os.geteuid() == 0 and len(os.listdir("/proc/self/task")) == 1)
+        return (self._kind in (LOCAL, "local") and os.geteuid() == 0
+                and not self._has_to_become(True) and len(os.listdir("/proc/self/task")) == 1)
+
+    def _directly(self, words: list[str], in_data: bytes | None) -> tuple[int, bytes, bytes] | None:
+        if self._runtime is None:
+            self._runtime = _same_runtime()
+        return self._runtime.collect(words, in_data) if self._runtime else None
 
     def _on_host(self, words: list[str], in_data: bytes | None, sudoable: bool
                  ) -> tuple[int, bytes, bytes]:
@@ -331,34 +355,11 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
             command, in_data=in_data, sudoable=become is not None)
         return found
 
-    def _runtime_here(self) -> t.Any:
-        """What the program does for "attach", "put" and "fetch", out of the same copy: with
-        bytecode, which Ansible's own import of a collection does without.
-        """
-        folder = os.path.dirname(self._words[-1])
-        while self._runtime is None:
-            try:
-                held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                fcntl.flock(held, fcntl.LOCK_SH)  # nobody removes it as long as this process runs
-                os.stat(self._words[-1])
-            except FileNotFoundError:
-                self._install()
-                continue
-            keep, sys.dont_write_bytecode = sys.dont_write_bytecode, False  # as the program has it
-            sys.path.insert(0, folder)
-            try:
-                self._runtime = importlib.import_module("fleet_lxc._container.attach_command")
-            finally:
-                sys.path.remove(folder)
-                sys.dont_write_bytecode = keep
-        return self._runtime
-
-    def _install(self) -> None:
-        texts = {path: data.decode() for path, data in runtime_files.sources().items()}
+    def _install(self, python: str, sources: t.Mapping[str, bytes]) -> None:
+        texts = {path: data.decode() for path, data in sources.items()}
         packed = base64.b64encode(zlib.compress(json.dumps(texts).encode()))
-        display.vvv("INSTALL %s" % self._words[-1], host=self._container())
-        code, _stdout, stderr = self._on_host(
-            [self._words[0], "-I", "-S", "-c", _INSTALL], packed, False)
+        display.vvv("INSTALL THE RUNTIME", host=self._container())
+        code, _stdout, stderr = self._on_host([python, "-I", "-S", "-c", _INSTALL], packed, False)
         if code:
             raise AnsibleConnectionFailure(
                 "The runtime could not be written to the host of container %r: %s"
@@ -457,6 +458,43 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         if self._host is not None:
             self._host.close()
         self._host, self._host_become, self._connected = None, None, False
+
+
+def _same_runtime() -> t.Any:
+    """What the host's program does for "attach", "put" and "fetch", out of its newest copy: with
+    bytecode, which Ansible's own import of a collection does without.
+
+    :returns: None where there is no copy, or it is of another version than this collection
+    """
+    utils = os.path.join(os.path.dirname(os.path.dirname(__file__)), "module_utils")
+    held = -1
+    try:
+        folder = "%s/%s" % (_RUNTIME, os.readlink(_RUNTIME + "/current"))
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(held, fcntl.LOCK_SH)  # so that it stays as long as this process runs
+        with open("%s/%s" % (folder, _INDEX), "rb") as stream:
+            index = json.load(stream)
+        same = all(_mark("%s/%s" % (utils, path)) == mark for path, mark in index.items())
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        if held >= 0:
+            os.close(held)
+        return None
+    keep, sys.dont_write_bytecode = sys.dont_write_bytecode, False  # as the program has it
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module("fleet_lxc._container.attach_command")
+    finally:
+        sys.path.remove(folder)
+        sys.dont_write_bytecode = keep
+
+
+def _mark(path: str) -> list[int]:
+    """Checksum and length of a file, as the index has them."""
+    with open(path, "rb", buffering=0) as stream:
+        data = stream.read()
+    return [zlib.crc32(data), len(data)]
 
 
 def _options(kind: str, name: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

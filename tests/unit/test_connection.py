@@ -156,8 +156,10 @@ def test_root_on_the_host_is_become_by_the_hosts_way(build: Build) -> None:
     assert command.startswith("sudo ") and FRONT in command and sudoable
     assert data == b"\n"  # so that SSH takes no terminal
     assert made.host.become.get_option("become_pass") == "p"
-    assert build(hostvars={"db": {"ansible_become": True}}, ansible_lxc_host="db",
-                 ansible_lxc_host_become=False).plugin._become_on_host({}) is None
+    made = build(hostvars={"db": {"ansible_become": True}}, ansible_lxc_host="db",
+                 ansible_lxc_host_become=False)
+    made.plugin.exec_command("id")
+    assert made.host.asked[0][0].startswith(FRONT)
 
 
 def test_who_is_root_on_the_host_does_not_become_it(build: Build) -> None:

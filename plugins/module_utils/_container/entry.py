@@ -11,6 +11,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
 import errno
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -77,6 +78,7 @@ class Command:
 def run(target: Target, command: Command, stdio: tuple[int, int, int], status: int,
         v1: list[str]) -> NoReturn:
     """In the child: become the program, or say why not."""
+    gc.disable()  # it would look at all that a large caller has, a page fault for each page
     step = [DOING, target.name]
     try:
         _become(target, command, stdio, status, v1, step)
