@@ -43,7 +43,8 @@ options:
       - V(started) starts what is not running. A frozen container counts as running.
       - V(stopped) stops what is running.
       - V(restarted) stops what is running and starts all of them, with their definitions as they
-        are now. It is always a change.
+        are now. It is always a change. What could not start again, for want of its bridge for
+        instance, is an error and goes on as it is.
       - V(frozen) stops every process where it is, until V(thawed) lets it go on. The task ends when
         the kernel says that all of them have stopped. A process that can't be stopped within
         O(timeout), such as one that waits for a dead NFS server, is an error, and the container

@@ -255,6 +255,22 @@ REBOOTS = ("trap 'exec busybox reboot -f' USR1; trap 'exit 9' TERM; echo up; "
            "while :; do sleep 1000 & wait $!; done")
 
 
+@pytest.mark.parametrize("options, words", [
+    ({"networks": [{"link": "fleet-none"}]}, "to bridge fleet-none"),
+    ({"rootfs": "/nowhere"}, "use as root file system /nowhere"),
+    ({"seccomp": "/nowhere"}, "read /nowhere"),
+])
+def test_what_could_not_start_again_is_not_stopped(box: Sandbox, options: dict[str, t.Any],
+                                                   words: str) -> None:
+    pid = box.launch("good")
+    other = box.define("other")
+    name = box.define("good", **options)
+    outcomes = lifecycle.restart([name, other], kill=True)
+    assert words in str(outcomes[name]) and "It was not stopped" in str(outcomes[name])
+    assert (observe.status(name)["state"], observe.status(name)["pid"]) == ("RUNNING", pid)
+    assert isinstance(outcomes[other], dict) and observe.status(other)["pid"]
+
+
 def test_a_restart_asks_by_the_reboot_signal(box: Sandbox) -> None:
     name = box.define("asked", REBOOTS, reboot_signal="USR1")
     first = box.start(name)["pid"]

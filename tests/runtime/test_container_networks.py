@@ -254,6 +254,7 @@ def test_a_nic_moves_in_and_comes_back_as_it_was(box: Sandbox, neighbour: int) -
     assert up0() == before and not kept(name)
     assert os.listdir(store.run_folder(name)).count("network.json") == 0
     box.start(name)  # and in again
+    assert isinstance(lifecycle.restart([name], kill=True)[name], dict)
     lifecycle.stop([name], kill=True)
     assert up0() == before
 

@@ -281,8 +281,15 @@ def _wait_for_ends(waiting: dict[int, tuple[str, dict[str, Any]]], outcomes: Out
 
 
 def restart(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> Outcomes:
-    """Stop what runs, then start all."""
-    stopped = stop(names, timeout, kill, to_restart=True)
+    """Stop what runs, then start all. What could not start again goes on as it is."""
+    facts = host.Host()
+    stopped: Outcomes = {}
+    for name in names:
+        try:
+            _check_restart(name, facts)
+        except LxcError as error:
+            stopped[name] = error
+    stopped.update(stop([n for n in names if n not in stopped], timeout, kill, to_restart=True))
     # The patience with a stop may well be 0; no start is that fast.
     started = start([n for n in names if not isinstance(stopped[n], LxcError)],
                     max(timeout, TIMEOUT))
@@ -295,6 +302,25 @@ def restart(names: list[str], timeout: float = TIMEOUT, kill: bool = False) -> O
             outcomes[name] = {**before, **after, "changed": True, "warnings": [
                 *before.get("warnings", []), *after["warnings"]]}
     return outcomes
+
+
+def _check_restart(name: str, facts: host.Host) -> None:
+    """What a start would stumble over, as far as that can be seen of a container that runs.
+
+    :raises LxcError: saying that it goes on
+    """
+    if not observe.status(name)["pid"]:
+        return
+    try:
+        definition = spec.complete(store.need_definition(name))
+        manifest = host.check_rootfs(definition["rootfs"])
+        # A NIC that it has been given comes back when it ends.
+        host_links.check({**definition, "networks": [
+            network for network in definition["networks"] or [] if network["type"] != "phys"]})
+        plan.make_plan({**definition, "idmap": namespaces.ids(definition)}, manifest, facts)
+    except LxcError as error:
+        error.hint = ("%s It was not stopped." % error.hint).lstrip()
+        raise
 
 
 def destroy(names: list[str], timeout: float = TIMEOUT,
