@@ -98,7 +98,11 @@ def test_what_can_not_be_changed_waits_or_restarts(box: Sandbox) -> None:
     assert done["actions"] == ["restart"] and not done["pending"] and done["pid"] not in (0, pid)
     assert b"A=1\0" in pathlib.Path("/proc/%d/environ" % done["pid"]).read_bytes()
     assert not task(name, apply="restart")["changed"]
-    # Nothing restarts that need not.
+    # Nothing restarts that need not: such hooks are looked up when their time has come.
+    done = task(name, apply="restart", hooks={"clone": ["/bin/true"], "destroy": ["/bin/true"]})
+    assert done["actions"] == ["update"] and not done["pending"]
+    assert task(name, hooks={"start": ["/bin/true"]})["pending"] == ["hooks"]
+    assert not task(name, hooks={})["pending"]
     done = task(name, apply="restart", cgroup={"pids.max": 10})
     assert done["actions"] == ["update", "apply"] and observe.status(name)["pid"] == done["pid"]
 

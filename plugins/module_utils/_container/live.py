@@ -67,10 +67,9 @@ class Live:
         self.warnings: list[str] = []
         self._done: list[str] = []     # options without anything left to do
         self._namespaces: inside.Namespaces | None = None
-        for option, (old, new) in spec.changes(launched["definition"], wanted).items():
-            change = spec.OPTIONS[option].change
-            if change == spec.STORED:
-                continue
+        changed = spec.changes(launched["definition"], wanted)
+        for option in spec.not_stored(changed):
+            old, new = changed[option]
             steps = _PLANNERS[option](self, old, new) if option in _PLANNERS else None
             if steps is None:
                 self.waiting.append(option)

@@ -114,7 +114,13 @@ def changes(before: dict[str, Any] | None, after: dict[str, Any]) -> dict[str, l
 
 def not_stored(changed: dict[str, list[Any]]) -> list[str]:
     """Of the changed keys, those that a running container does not have by itself."""
-    return [key for key in changed if OPTIONS[key].change != STORED]
+    return [key for key, (old, new) in changed.items() if OPTIONS[key].change != STORED
+            and not (key == "hooks" and _hooks_of_a_run(old) == _hooks_of_a_run(new))]
+
+
+def _hooks_of_a_run(hooks: dict[str, Any]) -> dict[str, Any]:
+    """Without those that are looked up in the definition when their time has come."""
+    return {kind: commands for kind, commands in hooks.items() if kind not in ("clone", "destroy")}
 
 
 def _refused(name: str, option: str, detail: str, hint: str) -> LxcError:
