@@ -99,8 +99,9 @@ class Groups:
         texts = [will_be[path] if path in will_be else cgroup_tree.read(path) for path in paths]
         for file, text in zip(files, texts):
             if text is None:
-                raise LxcError("read control group value", "%s/%s" % (folder, file), errno.ENOENT,
-                               "This kernel's control groups have no file of that name.")
+                path = "%s/%s" % (folder, file)
+                raise LxcError("read control group value", path, errno.ENOENT,
+                               cgroup_tree.no_such_file(path))
         return join([text or "" for text in texts])
 
     def plan(self, values: dict[str, str]) -> tuple[list[Write], list[str]]:
@@ -117,8 +118,11 @@ class Groups:
             current = cgroup_tree.read(path) if folder else ""
             if current is None:
                 raise LxcError("set control group value", path, errno.ENOENT,
-                               "This kernel's control groups have no file of that name.")
+                               cgroup_tree.no_such_file(path))
             if folder is None or not cgroup_read.equal(file, current, value):
+                if folder and not os.stat(path).st_mode & 0o222:  # the kernel's own word for it
+                    raise LxcError("set control group value", path, errno.EACCES,
+                                   "It can only be read: see 'read'.")
                 writes.append(Write(path, value, current))
         return self._ordered(writes), warnings
 

@@ -48,10 +48,23 @@ def write(path: str, *values: str) -> None:
     except OSError as error:
         hint = ""
         if error.errno == errno.ENOENT:
-            hint = "This kernel's control groups have no file of that name."
+            hint = no_such_file(path)
         elif error.errno in (errno.EINVAL, errno.ERANGE):
             hint = "The kernel does not take this value."
         raise LxcError.from_os("write %s to" % value, path, error, hint) from error
+
+
+def no_such_file(path: str) -> str:
+    """A hint for one that is not there: the kernel's names are long."""
+    import difflib
+
+    folder, name = os.path.split(path)
+    try:
+        close = difflib.get_close_matches(name, os.listdir(folder), 1)
+    except OSError:
+        close = []
+    return "This kernel's control groups have no file of that name%s." % (
+        ", but %s" % close[0] if close else "")
 
 
 def read(path: str) -> str | None:
