@@ -319,7 +319,8 @@ options:
         groups and V(b) for both, then the first id inside, the host's, and how many. Id 0 has to be
         mapped, and the host's id 0 can't be.
       - A new container has V(auto), a range that no other container has. It is chosen once and
-        kept.
+        kept. Containers whose ranges overlap have the same ids on the host, and so the same rights
+        on whatever of each other's they get to.
       - A single range begins at 65536 or above and has 65536 ids or more.
       - Not with O(privileged=true).
     type: list
@@ -471,6 +472,7 @@ options:
         file system that M(fleet.lxc.lxc_rootfs) has cloned from another container's, with that
         one's name in C(LXC_SRC_NAME) and the new tree mounted on C(LXC_ROOTFS_MOUNT). Where it
         fails, the new container is not kept.
+      - A change of V(clone) and V(destroy) waits for no restart.
     type: dict
   hook_version: &hook_version
     description:

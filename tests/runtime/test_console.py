@@ -295,6 +295,7 @@ def test_autostart_and_shutdown_in_order(box: Sandbox) -> None:
     group = ("--group", "fleet-lxc-test")
     assert fleet("autostart", *group, "--list").stdout.splitlines() == [
         first, "%s %s" % (second, broken)]
+    assert "in 'fleet-lxc-tset' is marked" in fleet("autostart", "--group", "fleet-lxc-tset").stderr
     done = fleet("autostart", *group)
     assert done.returncode == 1 and broken in done.stderr and second not in done.stderr
     assert [observe.status(n)["state"] for n in (first, second, broken, other)] == [

@@ -265,6 +265,8 @@ def _autostart(_names: list[str], options: dict[str, Any]) -> int:
     problems: operation.Outcomes = {}
     batches = autostart.batches(autostart.marked(None if options.get("all") else groups, problems))
     code = _say(problems)
+    if "group" in options and not batches:
+        sys.stderr.write("fleet-lxc: nothing in %r is marked with start_auto\n" % options["group"])
     if options.get("list"):
         for batch in batches:
             sys.stdout.write("%s%s\n" % (" ".join(batch.names), ", then %d s" % batch.delay
