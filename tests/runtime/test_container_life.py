@@ -257,6 +257,7 @@ REBOOTS = ("trap 'exec busybox reboot -f' USR1; trap 'exit 9' TERM; echo up; "
 
 @pytest.mark.parametrize("options, words", [
     ({"networks": [{"link": "fleet-none"}]}, "to bridge fleet-none"),
+    ({"networks": [{"type": "phys", "link": "fleet-none"}]}, "type phys on fleet-none"),
     ({"rootfs": "/nowhere"}, "use as root file system /nowhere"),
     ({"seccomp": "/nowhere"}, "read /nowhere"),
 ])

@@ -314,9 +314,13 @@ def _check_restart(name: str, facts: host.Host) -> None:
     try:
         definition = spec.complete(store.need_definition(name))
         manifest = host.check_rootfs(definition["rootfs"])
-        # A NIC that it has been given comes back when it ends.
+        # NICs that it has been given come back when it ends.
+        launched = observe.started_with(name) or {"definition": {}}
+        its = [(network["type"], network.get("link"))
+               for network in launched["definition"].get("networks") or []]
         host_links.check({**definition, "networks": [
-            network for network in definition["networks"] or [] if network["type"] != "phys"]})
+            network for network in definition["networks"] or []
+            if network["type"] != "phys" or ("phys", network["link"]) not in its]})
         plan.make_plan({**definition, "idmap": namespaces.ids(definition)}, manifest, facts)
     except LxcError as error:
         error.hint = ("%s It was not stopped." % error.hint).lstrip()
