@@ -71,6 +71,13 @@ def test_a_read_only_bind_stays_so(box: Sandbox) -> None:
     assert len(shown.splitlines()) == 4 and list(fixed.iterdir()) == []
 
 
+def test_the_hosts_own_files_are_not_the_containers(box: Sandbox) -> None:
+    shown = box.run("hosts", "busybox stat -c %u / /etc/shadow; echo $(id -u); "
+                             "[ -w / ] || [ -w /etc/passwd ] || [ -r /etc/shadow ] || echo neither",
+                    rootfs="/")
+    assert shown.split() == ["65534", "65534", "0", "neither"]
+
+
 @kinds
 def test_devices(box: Sandbox, privileged: bool) -> None:
     # 1:11 is kmsg, which every machine has; the node is made where the device rules decide.

@@ -275,8 +275,11 @@ def _stage(plan: dict[str, Any], made: _Made) -> None:
         if layers:
             tree = overlay.mount(layers, stage, plan["ids"], users, plan["rootfs_options"])
         else:
-            # Not recursive: the host's own root would have all its mounts.
-            tree = mounts.bind(source, "", plan["rootfs_options"], users, recursive=False)
+            # Not recursive: the host's own root would have all its mounts. Nor under an id map:
+            # root inside would be root in the host's files.
+            hosts = os.path.samestat(os.fstat(source), os.stat("/"))
+            tree = mounts.bind(source, "", plan["rootfs_options"], None if hosts else users,
+                               recursive=False)
     except OSError as error:
         raise _bind_error("mount the root file system", path, error, users) from error
     mounts.attach(tree, os.open(stage, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
