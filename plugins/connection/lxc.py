@@ -144,6 +144,7 @@ _FAILED = 125      # of fleet-lxc: it could not get into the container
 _SAYS = b"fleet-lxc: "
 _RUNTIME = "/var/lib/fleet-lxc/runtime"  # runtime_files.RUNTIME and INDEX, which Ansible would
 _INDEX = "files.json"                    # compile anew for each task
+_SUID_DUMPABLE = "/proc/sys/fs/suid_dumpable"
 _MISSING = b"can't open file '%s/" % _RUNTIME.encode()
 
 # What runs on a host that does not have this version of the runtime yet: the files come by
@@ -330,10 +331,15 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         return code, stdout, stderr
 
     def _is_here(self) -> bool:
-        """Whether this process can enter containers itself. With another thread it must not fork
-        without execve(2): that one may hold a lock, and is not there to let go of it."""
+        """Whether this process can enter containers itself, and may.
+
+        With another thread it must not fork without execve(2): that one may hold a lock, and is not
+        there to let go of it. And its memory may have secrets, which nobody inside can read unless
+        the host leaves processes open that change their ids (fs.suid_dumpable, proc_sys_fs(5)).
+        """
         return (self._kind in (LOCAL, "local") and os.geteuid() == 0
-                and not self._has_to_become(True) and len(os.listdir("/proc/self/task")) == 1)
+                and not self._has_to_become(True) and len(os.listdir("/proc/self/task")) == 1
+                and _read(_SUID_DUMPABLE) != b"1\n")
 
     def _directly(self, words: list[str], in_data: bytes | None) -> tuple[int, bytes, bytes] | None:
         if self._runtime is None:
@@ -492,9 +498,13 @@ def _same_runtime() -> t.Any:
 
 def _mark(path: str) -> list[int]:
     """Checksum and length of a file, as the index has them."""
-    with open(path, "rb", buffering=0) as stream:
-        data = stream.read()
+    data = _read(path)
     return [zlib.crc32(data), len(data)]
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as stream:
+        return stream.read()
 
 
 def _options(kind: str, name: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -237,7 +237,8 @@ def test_failures_of_the_way_in(build: Build, code: int, told: bytes, fails: str
         assert plugin.exec_command("id") == (code, b"", told)
 
 
-def test_who_is_on_the_host_needs_no_command(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_on_the_host_needs_no_command(build: Build, monkeypatch: pytest.MonkeyPatch,
+                                             tmp_path: pathlib.Path) -> None:
     asked: list[tuple[list[str], bytes | None]] = []
 
     def collect(words: list[str], data: bytes | None) -> Answer:
@@ -251,22 +252,26 @@ def test_who_is_on_the_host_needs_no_command(build: Build, monkeypatch: pytest.M
     assert made.plugin.exec_command("id", in_data=b"x") == (3, b"out", b"err")
     assert asked == [(["attach", "--no-tty", "web", "--", "/bin/sh", "-c", "id"], b"x")]
     assert made.host.asked == []
-    # Not who can't, and not what has to answer prompts or must not be forked.
+    # Not who can't, and not what has to answer prompts, must not be forked, or can be looked into.
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     made.plugin.exec_command("id")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     ended = threading.Event()
     thread = threading.Thread(target=ended.wait)
     thread.start()
-    made.host.answers = [(0, b"", b"")] * 2
+    made.host.answers = [(0, b"", b"")] * 3
     made.plugin.exec_command("id")
     ended.set()
     thread.join()
+    (tmp_path / "dumpable").write_text("1\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(lxc, "_SUID_DUMPABLE", str(tmp_path / "dumpable"))
+        made.plugin.exec_command("id")
     become = become_loader.get("sudo")
     become.set_options(direct={"become_user": "u"})
     made.plugin.set_become_plugin(become)
     made.plugin.exec_command(become.build_become_command("id", made.plugin._shell))
-    assert len(made.host.asked) == 3 and len(asked) == 1
+    assert len(made.host.asked) == 4 and len(asked) == 1
 
 
 def test_the_runtime_is_written_where_it_is_missing(build: Build) -> None:
