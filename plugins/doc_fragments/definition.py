@@ -38,8 +38,8 @@ options:
     description:
       - The root file system, from C(/) on, as made by M(fleet.lxc.lxc_rootfs). Required for a
         container that is not defined yet.
-      - V(/) is the host's own root file system, with the host's owners: what is readable for
-        everybody is so inside. With O(privileged=true) root inside writes to it as the host's root.
+      - V(/) is the host's own root file system, with the host's owners. What everybody may read can
+        be read inside. With O(privileged=true) root inside writes to it as the host's root.
     type: str
   command: &command
     description:
