@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import typing as t
+import zipimport
 
 from .. import _container, _kernel
 from .._container.runtime_files import INDEX, RUNTIME
@@ -19,8 +20,10 @@ from .._container.runtime_files import INDEX, RUNTIME
 _SIZE, _CRC = 3, 7  # of an entry of zipimport
 
 
-def _prefer_the_copy(archive: t.Mapping[str, t.Any] | None) -> None:
-    """:param archive: what zipimport knows of its files, None outside of an archive"""
+def _prefer_the_copy() -> None:
+    # What zipimport knows of the archive's files; Python 3.13 no longer has it in the loader.
+    archive: t.Mapping[str, t.Any] | None = zipimport._zip_directory_cache.get(  # type: ignore[attr-defined]
+        getattr(__spec__.loader, "archive", None))
     if archive is None:
         return
     parent = os.path.dirname(__name__.replace(".", "/"))
@@ -43,4 +46,4 @@ def _prefer_the_copy(archive: t.Mapping[str, t.Any] | None) -> None:
         package.__path__.insert(0, "%s/fleet_lxc/%s" % (folder, package.__name__.split(".")[-1]))
 
 
-_prefer_the_copy(getattr(__spec__.loader, "_files", None))
+_prefer_the_copy()
