@@ -258,6 +258,24 @@ def test_a_frozen_one(box: Sandbox) -> None:
     assert mount_lines(pid, "/mnt") and on_disk(name, "pids.max") == "5"
 
 
+@pytest.mark.parametrize("privileged", [False, True])
+def test_a_device_and_its_node(box: Sandbox, privileged: bool) -> None:
+    """What lxc-device does, with one that every machine has."""
+    pid = box.launch("node", privileged=privileged)
+    done = four_steps(box.names[0], devices=["c 1:11 rw"], mounts=[
+        {"source": "/dev/kmsg", "target": "/dev/new/kmsg", "create": "file"}])
+    assert (done["pending"], done["pid"]) == ([], pid)
+    node = pathlib.Path("/proc/%d/root/dev/new/kmsg" % pid)
+    assert node.stat().st_rdev == os.makedev(1, 11)
+    assert in_namespaces(pid, "/bin/sh", "-c", ": > /dev/new/kmsg; echo $?").stdout == (
+        "0\n" if privileged else "")  # else the node is nobody's, for whom it is not open
+    assert not (box.rootfs / "dev/new").exists()
+    assert not four_steps(box.names[0], mounts=[])["pending"]
+    assert node.stat().st_rdev == 0
+    waits = task(box.names[0], mounts=[{"source": "tmpfs", "target": "/dev/x", "type": "tmpfs"}])
+    assert waits["pending"] == ["mounts"]
+
+
 def test_devices(box: Sandbox) -> None:
     box.launch("devices")
     name = box.names[0]

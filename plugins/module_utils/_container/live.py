@@ -140,7 +140,7 @@ class Live:
         added = [mount for mount in new if mount not in old]
         attached = self._launched.setdefault("attached", {})
         for mount in gone + added:
-            if not plan.is_staged(mount) or "relative" in mount["options"]:
+            if not self._can_reach(mount):
                 return None
         for mount in gone:  # those of the start are locked in a user namespace
             if str(mount["target"]) not in attached and (
@@ -158,6 +158,14 @@ class Live:
         return steps + [Step("mounts", "mount %s on %s" % (mount["source"], mount["target"]),
                              lambda m=mount: self._attach(m))  # type: ignore[misc]
                         for mount in added]
+
+    def _can_reach(self, mount: dict[str, Any]) -> bool:
+        """Whether it can be mounted from the outside, without what only init has seen."""
+        if plan.is_staged(mount):
+            return "relative" not in mount["options"]
+        # A device: /dev is a file system of the container's own, in which there is a place for it.
+        return (mount["type"] == "bind" and _below(mount["target"], "/dev")
+                and bool(self._launched["definition"].get("autodev", True)))
 
     def _attach(self, mount: dict[str, Any]) -> None:
         number = mount_live.attach(self._inside(), plan.mount_of(mount), self._launched)

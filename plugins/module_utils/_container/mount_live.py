@@ -15,7 +15,7 @@ import stat
 
 from .._kernel import idmaps, mounts, syscalls
 from .._kernel.errors import LxcError
-from . import inside
+from . import checks, inside
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ def attach(namespaces: inside.Namespaces, mount: dict[str, Any], plan: dict[str,
         source is missing
     """
     subject = "%s on %s" % (mount["source"] or mount["type"], mount["target"])
+    # In layers there is no folder of the host to make it in, nor in a /dev in memory.
+    make_inside = plan.get("overlay") or checks.below(mount["target"], checks.KERNEL_FOLDERS)
     try:
-        if mount["create"] and not plan.get("overlay"):
+        if mount["create"] and not make_inside:
             root = os.open(plan["rootfs"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 mounts.make_target(root, mount["target"], mount["create"])
@@ -50,7 +52,7 @@ def attach(namespaces: inside.Namespaces, mount: dict[str, Any], plan: dict[str,
         namespaces.enter("mnt")
         root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            if mount["create"] and plan.get("overlay"):
+            if mount["create"] and make_inside:
                 _make_inside(namespaces, root, mount)
             syscalls.move_mount(moved, mounts.open_in_root(root, mount["target"]))
         except OSError as error:
@@ -66,7 +68,7 @@ def attach(namespaces: inside.Namespaces, mount: dict[str, Any], plan: dict[str,
 
 
 def _make_inside(namespaces: inside.Namespaces, root: int, mount: dict[str, Any]) -> None:
-    """In layers there is no folder of the host to make it in; the host's root may not be mapped."""
+    """As the container's root: the host's may not be mapped."""
     if "user" in namespaces.fds:
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
