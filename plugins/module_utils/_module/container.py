@@ -404,6 +404,8 @@ def _remove(items: list[_Item], request: Request) -> None:
         if isinstance(outcome, LxcError):
             item.error = outcome
             item.actions = []
+            status = observe.status(item.name)  # it may have been stopped by then
+            item.pid, item.state = status["pid"], status["state"]
             continue
         if purge and request.check_mode:
             _attempt(item, lambda i: purge.one(i.name))

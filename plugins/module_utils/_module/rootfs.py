@@ -108,7 +108,10 @@ def purge(path: str, doomed: list[str], check_mode: bool) -> tuple[list[str], st
     :param doomed: the containers that are about to be forgotten
     :returns: what was done, and why nothing was
     """
-    spec = make_spec({"path": path})
+    try:
+        spec = make_spec({"path": path})
+    except LxcError as error:  # as for the host's own root
+        return [], error.detail
     state = observe(spec, True, _state)
     state.users = [name for name in state.users if name not in doomed]
     try:
