@@ -11,6 +11,7 @@ import typing as t
 from .._container import wait
 from .._container.event_stream import EventStream
 from .._kernel.errors import LxcError
+from .selection import check_pattern
 
 if t.TYPE_CHECKING:
     from .runner import Request
@@ -33,6 +34,8 @@ def handle(request: Request) -> dict[str, t.Any]:
     if params["timeout"] < 0 or (params["count"] is not None and params["count"] < 1):
         raise LxcError("collect events", detail="timeout is negative, or count is less than 1",
                        hint="Give seconds from 0 on, and a count from 1 on.")
+    for word in params["name"]:
+        check_pattern(word)
     found: list[dict[str, t.Any]] = []
     deadline = time.monotonic() + params["timeout"]
     with EventStream(params["since"]) as stream:

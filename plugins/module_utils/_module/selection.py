@@ -37,6 +37,18 @@ def select(wanted: list[str]) -> Selection:
     return selection
 
 
+def check_pattern(word: str) -> None:
+    """
+    :raises LxcError: for a name or glob that no container can have
+    """
+    outside = "".join(c for c in word.partition("[")[0] if c not in _GLOB and not (
+        c.isascii() and c.isalnum() or c in "_.-"))
+    if outside or not word:
+        raise LxcError("use as a container's name", repr(word),
+                       detail="the name contains %r" % outside[0] if outside else "it is empty",
+                       hint="Give a list of names, or shell patterns such as web*.")
+
+
 def _add(selection: Selection, name: str,
          read: t.Callable[[str], dict[str, t.Any] | None]) -> None:
     if name in selection.containers:
