@@ -59,9 +59,10 @@ def find(name: str, path: str) -> str:
     if refused is not None:
         raise LxcError("run", refused, errno.EACCES, "chmod +x it, or name another program.",
                        "in the container it is not an executable file")
-    raise LxcError("run", name, errno.ENOENT,
-                   "Name a program of the container as command, with its whole path.",
-                   "the container has no such program")
+    hint = "Name a program of the container as command, with its whole path."
+    if " " in name:
+        hint += " Its arguments are words of their own."
+    raise LxcError("run", name, errno.ENOENT, hint, "the container has no such program")
 
 
 def execute(path: str, argv: list[str], environment: dict[str, str]) -> NoReturn:

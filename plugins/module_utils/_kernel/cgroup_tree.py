@@ -37,7 +37,7 @@ def make(path: str) -> bool:
 
 def write(path: str, *values: str) -> None:
     """Values into one file, each in one write as the kernel wants it."""
-    value = ""
+    value = values[0] if values else ""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -60,11 +60,13 @@ def no_such_file(path: str) -> str:
 
     folder, name = os.path.split(path)
     try:
-        close = difflib.get_close_matches(name, os.listdir(folder), 1)
+        # Of a long one, such as memory.limit_in_bytes, what there would be of it.
+        starts = {file[:len(name) + 1]: file for file in sorted(os.listdir(folder), reverse=True)}
     except OSError:
-        close = []
+        starts = {}
+    close = difflib.get_close_matches(name, starts, 1, 0.8)
     return "This kernel's control groups have no file of that name%s." % (
-        ", but %s" % close[0] if close else "")
+        ", but %s" % starts[close[0]] if close else "")
 
 
 def read(path: str) -> str | None:

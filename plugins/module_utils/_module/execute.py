@@ -132,6 +132,10 @@ def _argv(params: dict[str, t.Any]) -> list[str]:
         if "\0" in word:
             raise LxcError("read the command", repr(word), detail="it has a NUL",
                            hint="Take it out; 'stdin' may have one.")
+    for name in params["environment"]:
+        if not name or "=" in name or "\0" in name:
+            raise LxcError("use as environment variable", repr(name), detail="it is no name",
+                           hint="Write the name as the key, and the value after it.")
     return list(argv)
 
 
