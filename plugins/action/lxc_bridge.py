@@ -8,6 +8,7 @@ and undoes it unless this plugin reaches the host anew and says to keep it.
 """
 from __future__ import annotations
 
+import re
 import secrets
 import time
 import typing as t
@@ -72,7 +73,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _confirm(self, token: str, first: dict[str, t.Any], task_vars: dict[str, t.Any] | None
                  ) -> dict[str, t.Any]:
         seconds = int(self._task.args.get("confirm_timeout", 60))
-        answer, trouble = self._reach("keep " + token, seconds + _GRACE, task_vars)
+        end = time.monotonic() + seconds + _GRACE
+        # A connection that was opened before the change may live on where no new one gets through,
+        # behind a firewall that names the NIC for example. So the one that confirms is opened when
+        # the host has said that the change is made.
+        answer, trouble = self._reach("await " + token, end, task_vars)
+        if answer is not None and answer.get("made"):
+            answer, trouble = self._reach("keep " + token, end, task_vars)
         if answer is None:
             return self._unknown(first, trouble, seconds)
         if answer.get("failed"):
@@ -93,29 +100,33 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """The connection broke while the module ran: nobody knows how far it came."""
         cause = first.get("broken") or first.get("msg") or "no answer"
         seconds = int(self._task.args.get("confirm_timeout", 60))
-        answer, trouble = self._reach("undo " + token, seconds + _GRACE, task_vars)
+        answer, trouble = self._reach("undo " + token, time.monotonic() + seconds + _GRACE,
+                                      task_vars)
         if answer is None:
             return self._unknown(first, trouble, seconds)
         answer["msg"] = "The connection broke: %s. %s" % (str(cause).strip().rstrip("."),
                                                           answer.get("msg"))
         return answer
 
-    def _reach(self, confirmation: str, seconds: float, task_vars: dict[str, t.Any] | None
+    def _reach(self, confirmation: str, end: float, task_vars: dict[str, t.Any] | None
                ) -> tuple[dict[str, t.Any] | None, str]:
         """Run the module over a new connection, again and again until it speaks.
 
+        :param end: when to give up, by the monotonic clock; one attempt is made in any case
         :returns: its answer, None for none in time; and why the last attempt before it failed
         """
-        end, trouble = time.monotonic() + seconds, ""
+        trouble = ""
         while True:
-            self._renew()
             try:
+                self._renew()  # some connect anew at once
                 found = self._module(confirmation, task_vars)
                 if self._is_answer(found):
                     return found, trouble
                 trouble = str(found.get("module_stderr") or found.get("msg")).strip()
             except AnsibleError as error:
                 trouble = str(error).strip()
+            # It may have kept the change before it was cut off, and knows of none any more then.
+            confirmation = re.sub("^keep ", "again ", confirmation)
             display.vv("fleet.lxc.lxc_bridge: no answer over a new connection: %s" % trouble,
                        host=self._task_host(task_vars))
             if time.monotonic() > end:

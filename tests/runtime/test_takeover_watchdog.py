@@ -38,6 +38,8 @@ try:
     print(json.dumps(handle(Request(json.loads(sys.argv[1]), False, True, lambda text: None))))
 except LxcError as error:
     print(json.dumps({"failed": True, "msg": str(error)}))
+sys.stdout.flush()
+sys.stdin.read()
 """
 
 
@@ -56,12 +58,19 @@ def begin(**options: t.Any) -> tuple[str, dict[str, t.Any]]:
     token = secrets.token_hex(16)
     said = subprocess.run(
         [sys.executable, "-c", _MODULE, json.dumps(params("begin " + token, **options)),
-         json.dumps(sys.path)], check=True, capture_output=True, text=True, timeout=20).stdout
+         json.dumps(sys.path)], check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=20).stdout
     return token, json.loads(said)
 
 
 def finish(word: str, token: str, **options: t.Any) -> dict[str, t.Any]:
     return handle(Request(params("%s %s" % (word, token), **options), False, True, print))
+
+
+def confirm(token: str, **options: t.Any) -> dict[str, t.Any]:
+    """As the action plugin does, but for the connections."""
+    assert finish("await", token, **options)["made"]
+    return finish("keep", token, **options)
 
 
 def nothing_is_left() -> None:
@@ -72,14 +81,14 @@ def test_what_is_confirmed_stays_and_what_could_not_be_undone_comes_then(lan: La
     before = show_all()
     token, first = begin(takeover="eth0")
     assert first["unconfirmed"] and first["changed"]
-    second = finish("keep", token, takeover="eth0")
+    second = confirm(token, takeover="eth0")
     assert second["bridge"] == first["bridge"]
     nothing_is_left()
     token, first = begin(state="absent")
     assert first["operations"][-1] == "delete bridge br0"
     with Netlink() as netlink:
         assert netlink.link("br0")  # not before the confirmation
-    assert finish("keep", token, state="absent")["bridge"]["state"] == "absent"
+    assert confirm(token, state="absent")["bridge"]["state"] == "absent"
     assert show_all() == before
     nothing_is_left()
 
@@ -107,7 +116,7 @@ def test_a_wrong_gateway_cuts_off_and_comes_back(lan: Lan) -> None:
         wait_for(lambda: not lan.answers(HOST))
         wait_for(lambda: lan.answers(HOST))
         with pytest.raises(LxcError, match="old network is back"):
-            finish("keep", token)
+            finish("await", token)
 
 
 def test_a_broken_connection_undoes_at_once(lan: Lan) -> None:
@@ -124,8 +133,32 @@ def test_what_fails_on_the_way_tells_why(lan: Lan) -> None:
     token, first = begin(takeover="eth0", addresses=["192.0.2.10/24"])
     assert first["unconfirmed"]
     with pytest.raises(LxcError, match="list that one too"):
-        finish("keep", token)
+        finish("await", token)
     assert show_all() == before
+    nothing_is_left()
+
+
+def test_who_came_before_the_change_confirms_nothing(lan: Lan) -> None:
+    """A connection from before can live on where no new one gets through."""
+    before = show_all()
+    token = secrets.token_hex(16)
+    with subprocess.Popen(
+            [sys.executable, "-c", _MODULE, json.dumps(params("begin " + token, takeover="eth0")),
+             json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as module:
+        assert module.stdout and json.loads(module.stdout.readline())["unconfirmed"]
+        with pytest.raises(LxcError, match="not made yet.*new connection"):
+            finish("keep", token, takeover="eth0")
+        assert show_all() == before
+    confirm(token, takeover="eth0")
+    nothing_is_left()
+
+
+def test_a_confirmation_whose_answer_got_lost_is_no_failure(lan: Lan) -> None:
+    token, first = begin(takeover="eth0")
+    assert confirm(token, takeover="eth0")["bridge"] == first["bridge"]
+    assert finish("again", token, takeover="eth0")["bridge"] == first["bridge"]
+    with pytest.raises(LxcError, match="knows of no such change"):  # a host that came up without
+        finish("again", token, takeover="eth0", mtu=1300)
     nothing_is_left()
 
 
@@ -133,7 +166,7 @@ def test_a_second_change_has_to_wait(lan: Lan) -> None:
     token, _first = begin(takeover="eth0")
     _token, second = begin(takeover="eth0", mtu=1300)
     assert "waits to be confirmed" in second["msg"]
-    finish("keep", token, takeover="eth0")
+    confirm(token, takeover="eth0")
     nothing_is_left()
 
 

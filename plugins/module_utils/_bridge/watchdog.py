@@ -46,6 +46,10 @@ class Change(t.NamedTuple):
     undo: t.Callable[[], list[str]]
 
 
+class UnknownChange(LxcError):
+    """Neither waiting nor ended here: it was kept, had not begun, or was before a reboot."""
+
+
 def check_token(token: str) -> str:
     """:raises LxcError: when it is not 32 hexadecimal digits; it becomes a file's name"""
     if not re.fullmatch("[0-9a-f]{32}", token):
@@ -85,8 +89,11 @@ def begin(token: str, change: Change) -> None:
         os._exit(code)
 
 
-def keep(token: str) -> list[str]:
-    """Keep a change; its warnings.
+def await_change(token: str) -> None:
+    """Wait until a change is made.
+
+    Who asks may have come by a connection from before it, which can live on where no new one gets
+    through: that is no confirmation, but whoever comes anew after this can give one.
 
     :raises LxcError: when it failed, was undone, or is not known here
     """
@@ -97,14 +104,29 @@ def keep(token: str) -> list[str]:
         if said is None:
             break
         if said["state"] == "applied":
-            try:
-                os.rename(path, path + ".keep")
-            except FileNotFoundError:
-                break
-            _remove(path + ".keep")
-            return [str(text) for text in said["warnings"]]
+            return
         time.sleep(_PAUSE)
     raise _ended(path)
+
+
+def keep(token: str) -> list[str]:
+    """Keep a change that is made; its warnings.
+
+    :raises LxcError: when it is not made yet, failed, was undone, or is not known here
+    """
+    path = "%s/%s" % (FOLDER, check_token(token))
+    said = _read(path)
+    if said is not None and said["state"] == "applying":
+        raise LxcError("confirm", said.get("bridge", path), detail="the change is not made yet",
+                       hint="Wait for it first, then come by a new connection.")
+    try:
+        if said is None:
+            raise FileNotFoundError
+        os.rename(path, path + ".keep")
+    except FileNotFoundError:
+        raise _ended(path) from None
+    _remove(path + ".keep")
+    return [str(text) for text in said["warnings"]]
 
 
 def revoke(token: str) -> LxcError:
@@ -133,9 +155,9 @@ def _ended(path: str) -> LxcError:
         if _read(path) is None and _read(path + ".undo") is None:
             time.sleep(_PAUSE)
             if not os.path.exists(path + ".ended"):
-                return LxcError(doing, "the task", detail="this host knows of no such change",
-                                hint="It had not begun, and nothing was changed; or the host was "
-                                     "restarted, and came up with the old network.")
+                return UnknownChange(doing, "the task", detail="this host knows of no such change",
+                                     hint="It had not begun, and nothing was changed; or the host "
+                                          "was restarted, and came up with the old network.")
         time.sleep(_PAUSE)
     return LxcError("wait for", path, detail="the change did not end within %d s" % _APPLY_WITHIN,
                     hint="Look for its process on the host: fuser -v %s." % path)

@@ -13,7 +13,7 @@ from .._bridge.observe import BridgeState, facts, observe
 from .._bridge.persist import MANAGERS
 from .._bridge.plan import Plan, plan_absent, plan_present
 from .._bridge.spec import BridgeSpec, make_spec
-from .._bridge.watchdog import Change, begin, keep, revoke
+from .._bridge.watchdog import Change, UnknownChange, await_change, begin, keep, revoke
 from .._kernel.errors import LxcError
 from .._kernel.netlink import Netlink
 
@@ -77,10 +77,22 @@ def handle(request: Request) -> dict[str, t.Any]:
     word, _space, token = (request.params["confirmation"] or "").partition(" ")
     if word == "undo":
         raise revoke(token)
-    kept = keep(token) if word == "keep" else []
+    if word == "await":
+        await_change(token)
+        return {"changed": False, "made": True}
+    kept: list[str] = []
+    unknown: UnknownChange | None = None
+    if word in ("keep", "again"):
+        try:
+            kept = keep(token)
+        except UnknownChange as error:
+            unknown = error
     with Netlink() as netlink:
         state, plan = _plan(netlink, spec, request.params)
-        if kept or word == "keep":
+        if unknown and (word == "keep" or plan.risky):
+            raise unknown
+        if word in ("keep", "again"):
+            # Asked again, an unknown change that is in place was kept, and the answer got lost.
             _check_settled(spec, plan)
         before = facts(spec.name, state)
         warnings = [*kept, *plan.warnings]
