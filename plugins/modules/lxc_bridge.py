@@ -255,8 +255,9 @@ options:
       - Seconds that a change of a bridge that takes over a NIC waits to be confirmed. A process on
         the host makes the change, and undoes it when that time is over. The task itself confirms
         it, as soon as it has reached the host over a connection that is newer than the change.
-      - So a wrong gateway, a firewall that names the NIC, or a connection that breaks in the middle,
-        ends with the old network and an error that says so. Meanwhile nothing else may change the bridge.
+      - So a wrong gateway, a firewall that names the NIC, or a connection that breaks in the
+        middle, ends with the old network and an error that says so. Meanwhile nothing else may
+        change the bridge.
       - V(0) makes the change without that.
     type: int
     default: 60

@@ -34,8 +34,8 @@ from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.plan import (
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._rootfs.spec import make_spec
 
-RECIPE = debootstrap.Recipe("mmdebstrap", "testing", "minbase", "file:///nowhere", "/dev/null",
-                            (), ("main",), "amd64")
+RECIPE = debootstrap.Recipe("mmdebstrap", "testing", "minbase", "file:///nowhere",
+                            "/usr/share/keyrings", (), ("main",), "amd64")
 # Stands for mmdebstrap: the target is the argument before the last.
 BUILD = """#!/bin/sh
 while [ $# -gt 2 ]; do shift; done
@@ -82,12 +82,12 @@ def built(place: pathlib.Path) -> int:
 
 
 def make(place: pathlib.Path, name: str, program: str, days: float = 7,
-         timeout: float = 20) -> list[str]:
+         timeout: float = 20, recipe: debootstrap.Recipe = RECIPE) -> list[str]:
     """What the module does with debootstrap:, by another program; the names of the steps."""
     asked = make_spec({"path": str(place / name), "debootstrap": {
         "cache_days": days, "timeout": timeout}})
-    state = observe.RootfsState(recipe=RECIPE, program=program, cached=cache.usable(
-        RECIPE.name, days))
+    state = observe.RootfsState(recipe=recipe, program=program, cached=cache.usable(
+        recipe.name, days))
     made = plan_present(asked, state)
     apply(asked.path, made)
     return [operation.describe() for operation in made]
@@ -150,6 +150,31 @@ def test_a_build_that_fails_leaves_nothing_and_says_the_last_words(place: pathli
     assert sorted(path.name for path in place.iterdir() if path.name != "cache") == [
         "builder", "count"]
     assert not days or os.listdir(cache.CACHE) == []
+
+
+@pytest.mark.parametrize("said, hint", [
+    ("E: Unable to locate package vmi", "debootstrap.packages"),
+    ("E: Couldn't find these debs: vmi", "debootstrap.packages"),
+    ("E: install arch-test for foreign architecture support", "qemu-user-static"),
+    ("W: GPG error: http://x NO_PUBKEY 123", "debootstrap.keyring"),
+])
+def test_the_hint_is_for_what_the_program_says(place: pathlib.Path, said: str, hint: str) -> None:
+    with pytest.raises(LxcError) as caught:
+        make(place, "one", builder(place, 'echo "%s"; exit 25' % said))
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("content, said", [(None, "ENOENT"), (b"", "no OpenPGP"),
+                                           (b"vm\n", "no OpenPGP")])
+def test_a_keyring_without_keys_is_refused(place: pathlib.Path, content: bytes | None,
+                                           said: str) -> None:
+    keyring = place / "keys"
+    if content is not None:
+        keyring.write_bytes(content)
+    with pytest.raises(LxcError) as caught:
+        make(place, "one", builder(place), recipe=RECIPE._replace(keyring=str(keyring)))
+    assert said in str(caught.value) and "debootstrap.keyring" in caught.value.hint
+    assert built(place) == 0
 
 
 def test_a_build_that_takes_too_long_is_ended_with_all_that_it_started(place: pathlib.Path) -> None:

@@ -58,8 +58,8 @@ def begin(**options: t.Any) -> tuple[str, dict[str, t.Any]]:
     token = secrets.token_hex(16)
     said = subprocess.run(
         [sys.executable, "-c", _MODULE, json.dumps(params("begin " + token, **options)),
-         json.dumps(sys.path)], check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=20).stdout
+         json.dumps(sys.path)], check=True, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=20).stdout
     return token, json.loads(said)
 
 

@@ -138,6 +138,17 @@ def test_what_can_not_be_done_is_refused_with_a_remedy(options, present, subject
     ({"forward_delay": -1}, "30"),
     ({"forward_delay": 1, "stp": True}, "from 2 to 30"),
     ({"purge_ports": True}, "'ports'"),
+    ({"addresses": ["10.0.3.0/24"]}, "the network itself"),
+    ({"addresses": ["10.0.3.255/24"]}, "broadcast address"),
+    ({"addresses": ["224.0.0.1/24"]}, "multicast"),
+    ({"addresses": ["127.0.0.1/8"]}, "loopback"),
+    ({"addresses": ["0.0.0.0/0"]}, "0.0.0.0/8"),
+    ({"addresses": ["ff02::1/64"]}, "multicast"),
+    ({"addresses": ["::1/64"]}, "loopback"),
+    ({"addresses": ["10.0.3.1/24", "10.0.3.1/16"]}, "twice"),
+    ({"addresses": ["fd00::1/64"], "mtu": 1279}, "1280"),
+    ({"addresses": ["10.0.3.1/24"], "gateway4": "10.0.3.1"}, "own address"),
+    ({"confirm_timeout": -5}, "negative"),
     ({"dhcp": {**DHCP, "last": "10.0.3.9"}}, "before 10.0.3.100"),
     ({"dhcp": {**DHCP, "last": "fd00::9"}}, "before 10.0.3.100"),
 ])
@@ -146,6 +157,14 @@ def test_bad_options_are_refused_with_a_remedy(options, said: str) -> None:
         spec.make_spec({"name": "br0", **options})
     assert said in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("address, told", [
+    ("10.0.3.5", False), ("10.0.4.5", True), ("fd00::5", True)])
+def test_a_forward_to_nobody_on_the_bridge_is_told(address: str, told: bool) -> None:
+    forward = {"protocol": "tcp", "port": 80, "address": address, "to_port": None}
+    said = warnings({"nat": "true", "addresses": ["10.0.3.1/24"], "forwards": [forward]}, state())
+    assert ("%s, which is in no network" % address in said) == told
 
 
 def absent(present: observe.BridgeState, **options: t.Any) -> plan.Plan:

@@ -133,6 +133,8 @@ def test_a_host_that_says_too_little_is_named(host: debootstrap.Host, options: d
     ({"packages": ["--hook"]}, "packages"),
     ({"components": ["main\n"]}, "components"),
     ({"architecture": "amd64;"}, "architecture"),
+    ({"architecture": "x86_64"}, "amd64"),
+    ({"architecture": "aarch64"}, "arm64"),
     ({"variant": "huge"}, "variant"),
     ({"mirror": "deb http://x/ y main"}, "mirror"),
     ({"mirror": "http://x/\n"}, "mirror"),

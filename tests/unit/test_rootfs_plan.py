@@ -135,6 +135,8 @@ def test_a_private_folder_in_a_home_leaves_the_home_to_its_account() -> None:
     ({"private": [{"path": "/x", "uid": 70000}]}, "70000"),
     ({"hostname": "a b"}, "'a b'"),
     ({"nameservers": ["1.1.1.1\nfoo"]}, "1.1.1.1"),
+    ({"nameservers": ["dns.example.org"]}, "neither an IPv4"),
+    ({"nameservers": ["fe80::1%eth 0"]}, "neither an IPv4"),
     ({"accounts": [{"name": "Ann", "uid": 1000}]}, "'Ann'"),
     ({"accounts": [{"name": "ann\n", "uid": 1000}]}, "ann"),
     ({"accounts": [{"name": "ann", "uid": 0}]}, "the id 0"),

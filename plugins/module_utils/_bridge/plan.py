@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._kernel.addresses import is_near, network, parse_cidr, to_text
+from .._kernel.addresses import is_near, network, parse_address, parse_cidr, to_text
 from .._kernel.errors import LxcError
 from . import files, overlay, takeover, vlans
 from .moves import SetPromiscuous
@@ -283,6 +283,10 @@ def _plan_nat(spec: BridgeSpec, state: BridgeState, plan: Plan) -> None:
                     "With IPv6 forwarding on, links whose accept_ra is 1 ignore router "
                     "advertisements; set net.ipv6.conf.<link>.accept_ra to 2 where this host's "
                     "own IPv6 comes from them.")
+    plan.warnings.extend(
+        "Port %d is forwarded to %s, which is in no network of %s: see whether that is the address "
+        "of a container." % (f.port, f.address, spec.name) for f in spec.forwards or ()
+        if not any(_is_in(f.address, text) for text in networks))
     comment = _comment(turned_on)
     forwards = sorted(state.forwards if spec.forwards is None else spec.forwards)
     if (sorted(state.nat or []), sorted(state.forwards), state.nat_comment) != (
@@ -316,6 +320,12 @@ def _networks(addresses: list[str]) -> list[str]:
         if text not in found and not address.startswith("fe80:"):
             found.append(text)
     return found
+
+
+def _is_in(address: str, text: str) -> bool:
+    net = parse_cidr(text)
+    family, _text = parse_address(address)
+    return family == net.family and network(net._replace(address=address)) == net
 
 
 def _comment(turned_on: set[str]) -> str:

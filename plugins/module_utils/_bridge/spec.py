@@ -8,8 +8,11 @@ import socket
 import typing as t
 
 from .._kernel.addresses import (
+    Cidr,
+    broadcast,
     check_link_name,
     check_mac,
+    network,
     parse_address,
     parse_cidr,
     to_text,
@@ -21,6 +24,7 @@ from .dnsmasq import Dhcp, make_dhcp
 from .vxlan_spec import VxlanSpec, make_vxlan
 
 _DOING = "use as option of a bridge:"
+_IPV6_MTU = 1280  # bytes, IPV6_MIN_MTU; the kernel takes IPv6 from a link with less
 
 
 class BridgeSpec(t.NamedTuple):
@@ -63,9 +67,9 @@ def make_spec(options: dict[str, t.Any]) -> BridgeSpec:
             raise LxcError(_DOING, "ports", detail="%s can't be a port of itself" % port,
                            hint="Name other links.")
     if spec.addresses is not None:
-        addresses = [to_text(parse_cidr(text, "read address of %s" % spec.name))
-                     for text in spec.addresses]
-        spec = spec._replace(addresses=_once(addresses, "addresses"))
+        addresses = [_address(text, spec) for text in spec.addresses]
+        _once([text.partition("/")[0] for text in addresses], "addresses")
+        spec = spec._replace(addresses=addresses)
     if spec.ports is not None:
         _once(spec.ports, "ports")
     if spec.mac is not None:
@@ -85,12 +89,47 @@ def make_spec(options: dict[str, t.Any]) -> BridgeSpec:
         spec = spec._replace(vlans=_vlans(options["vlans"]))
     if spec.vxlan is not None:
         spec = spec._replace(vxlan=make_vxlan(options["vxlan"]))
+    seconds = options.get("confirm_timeout") or 0
+    if seconds < 0:
+        raise LxcError(_DOING, "confirm_timeout", detail="%d is negative" % seconds,
+                       hint="It is a number of seconds; 0 does without the confirmation.")
     _check_takeover(spec)
     _check_delay(spec)
     if spec.purge_ports and spec.ports is None:
         raise LxcError(_DOING, "purge_ports", detail="there is no list of ports to keep",
                        hint="Give 'ports', an empty list to keep none.")
     return spec
+
+
+def _address(text: str, spec: BridgeSpec) -> str:
+    """In the kernel's spelling.
+
+    :raises LxcError: also for what the kernel takes and nobody can reach
+    """
+    doing = "read address of %s" % spec.name
+    cidr = parse_cidr(text, doing)
+    kind = _no_host(cidr)
+    if kind:
+        raise LxcError(doing, repr(text), detail="it is %s" % kind,
+                       hint="Give the address that the bridge has as a host, such as 10.0.3.1/24.")
+    if cidr.family == socket.AF_INET6 and spec.mtu is not None and spec.mtu < _IPV6_MTU:
+        raise LxcError(doing, repr(text), detail="a link with an MTU of %d has no IPv6" % spec.mtu,
+                       hint="Set 'mtu' to %d or more." % _IPV6_MTU)
+    return to_text(cidr)
+
+
+def _no_host(cidr: Cidr) -> str:
+    """What an address is that can't be a host's; "" for one that can."""
+    packed = socket.inet_pton(cidr.family, cidr.address)
+    if cidr.family == socket.AF_INET6:
+        return {b"\0" * 16: "the unspecified address", b"\0" * 15 + b"\1": "the loopback address"
+                }.get(packed, "a multicast address" if packed[0] == 0xFF else "")
+    if packed[0] in (0, 127) or packed[0] >= 224:
+        return {0: "of the network 0.0.0.0/8", 127: "a loopback address"}.get(
+            packed[0], "a multicast address" if packed[0] < 240 else "of no network")
+    if cidr.prefix < 31 and network(cidr) == cidr:
+        return "the address of the network itself"
+    return "the network's broadcast address" if broadcast(cidr) == cidr.address else ""
 
 
 def _gateway(spec: BridgeSpec, option: str, family: int) -> str | None:
@@ -101,6 +140,9 @@ def _gateway(spec: BridgeSpec, option: str, family: int) -> str | None:
     if found != family:
         raise LxcError(_DOING, option, detail="%s is of the other family" % text,
                        hint="gateway4 takes an IPv4 address, gateway6 an IPv6 one.")
+    if text in [address.partition("/")[0] for address in spec.addresses or ()]:
+        raise LxcError(_DOING, option, detail="%s is the bridge's own address" % text,
+                       hint="Name the router that leads out of the network.")
     return text
 
 

@@ -39,13 +39,42 @@ def check_room(doing: str, subject: str, folder: str, needed: int) -> None:
                        hint="Make room, or choose a path on another file system.")
 
 
+_PACKAGES_HINT = ("Correct 'debootstrap.packages', or name the component that has it in "
+                  "'debootstrap.components'.")
+# By what mmdebstrap, debootstrap and apt say.
+_BOOTSTRAP_HINTS = {
+    "Unable to locate package": _PACKAGES_HINT,
+    "has no installation candidate": _PACKAGES_HINT,
+    "Couldn't find these debs": _PACKAGES_HINT,
+    "install arch-test": "Install arch-test and qemu-user-static on the host to build for another "
+                         "architecture than its own.",
+    "NO_PUBKEY": "Name a file with the keys of that mirror in 'debootstrap.keyring'.",
+}
+
+
 def bootstrap(recipe: Recipe, program: str, timeout: float, site: Site, log: programs.Log) -> None:
     """Fill the tree with packages, and take out what would be the same in every copy."""
     check_room("bootstrap", recipe.suite, site.path, recipe.room())
+    _check_keyring(recipe)
     programs.run("bootstrap", recipe.suite, recipe.argv(program, site.path), log, timeout,
                  keep=[site.fd], hint="See whether the mirror %s has this suite, and whether the "
-                 "host reaches it." % recipe.mirror)
+                 "host reaches it." % recipe.mirror, hints=_BOOTSTRAP_HINTS)
     _make_impersonal(site)
+
+
+def _check_keyring(recipe: Recipe) -> None:
+    """mmdebstrap passes over a file without keys, and takes those that the host trusts."""
+    if os.path.isdir(recipe.keyring):
+        return
+    hint = "Name a file of OpenPGP keys in 'debootstrap.keyring', or leave it out."
+    try:
+        with open(recipe.keyring, "rb") as file:
+            begin = file.read(64)
+    except OSError as error:
+        raise LxcError.from_os("read keyring", recipe.keyring, error, hint) from error
+    # A packet's first bit is set (RFC 9580, 4.2); the other form is text.
+    if not begin.startswith(b"-----BEGIN PGP PUBLIC KEY BLOCK") and not begin[:1] >= b"\x80":
+        raise LxcError("read keyring", recipe.keyring, detail="it has no OpenPGP keys", hint=hint)
 
 
 def _make_impersonal(site: Site) -> None:

@@ -114,6 +114,10 @@ def make_debootstrap(options: dict[str, t.Any]) -> DebootstrapSpec:
             if value is not None and (not value or value[0] == "-" or not set(value) <= _WORD):
                 raise LxcError(_DOING, "debootstrap.%s" % option, detail="%r is no name" % value,
                                hint="Give names as apt knows them, one an item.")
+    name = _ARCHITECTURES.get(spec.architecture or "", spec.architecture)
+    if name != spec.architecture:
+        raise LxcError(_DOING, "debootstrap.architecture", detail="%r is what the kernel calls it"
+                       % spec.architecture, hint="Debian's name is %s." % name)
     if spec.variant not in VARIANTS:
         raise LxcError(_DOING, "debootstrap.variant", detail="%r is none" % spec.variant,
                        hint="Variants are: %s." % ", ".join(VARIANTS))

@@ -16,6 +16,7 @@ import select
 import signal
 import time
 import typing as t
+from types import MappingProxyType
 
 from .._kernel import syscalls
 from .._kernel.errors import LxcError
@@ -100,12 +101,14 @@ def find(name: str) -> str | None:
 
 
 def run(doing: str, subject: str, argv: list[str], log: Log, timeout: float,
-        keep: t.Sequence[int] = (), root: str | None = None, hint: str = "") -> None:
+        keep: t.Sequence[int] = (), root: str | None = None, hint: str = "",
+        hints: t.Mapping[str, str] = MappingProxyType({})) -> None:
     """Run it to its end, its output in the log.
 
     :param keep: descriptors that it inherits, such as a lock
     :param root: the tree to run it in, whose own program it is then
     :param timeout: seconds
+    :param hints: what to do instead of ``hint``, by what the program says
     :raises LxcError: with the last lines of its output, when it fails or takes longer
     """
     log.say("+ " + " ".join(argv))
@@ -133,9 +136,10 @@ def run(doing: str, subject: str, argv: list[str], log: Log, timeout: float,
                        hint="Set a longer 'timeout', or see why it is slow.")
     if status:
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
+        words = log.tail(100)
         raise LxcError(doing, subject, detail="%s ended with %s; its last words:\n%s" % (
             name, "status %d" % code if code >= 0 else "signal %d" % -code, log.tail()),
-            hint=hint)
+            hint=next((hints[said] for said in hints if said in words), hint))
 
 
 def _first_process(argv: list[str], output: int, keep: t.Sequence[int], root: str | None) -> int:

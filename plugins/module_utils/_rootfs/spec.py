@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._kernel.addresses import parse_address
 from .._kernel.errors import LxcError
 from .accounts import Account, check_account, check_unique, make_key_lines
 from .clone import CloneSpec
@@ -137,7 +138,7 @@ def _make_host(options: dict[str, t.Any], path: str) -> HostSpec:
     return HostSpec(
         shared, [_make_folder(item) for item in options.get("private") or []],
         _check_hostname(options.get("hostname")),
-        [_one_word(item, "nameservers") for item in options.get("nameservers") or []],
+        [_check_nameserver(item) for item in options.get("nameservers") or []],
         accounts, None if root_keys is None else make_key_lines(root_keys, "root_authorized_keys"),
         keys, port, command,
         [check_path(item, "programs") for item in options.get("programs") or []])
@@ -183,10 +184,12 @@ def _check_hostname(name: str | None) -> str | None:
     return name
 
 
-def _one_word(text: str, option: str) -> str:
-    if not text or any(c.isspace() or c == "\0" for c in text):
-        raise LxcError(_DOING, option, detail="%r is no address" % text,
-                       hint="Give one address an item.")
+def _check_nameserver(text: str) -> str:
+    """An address, with the link where it is a link-local one, as resolv.conf(5) has it."""
+    address, _percent, link = text.partition("%")
+    if any(c.isspace() or c == "\0" for c in link):
+        address = text
+    parse_address(address, "use as an address of nameservers")
     return text
 
 
