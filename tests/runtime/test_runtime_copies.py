@@ -137,9 +137,9 @@ def test_who_came_by_way_of_the_newest_stays_with_that_one(box: Sandbox) -> None
 def taken_from(archive: pathlib.Path, *names: str) -> list[str]:
     """Where a module that comes as this archive has modules of the floors below it from."""
     parent = "ansible_collections.fleet.lxc.plugins.module_utils"
-    script = "import importlib, sys; sys.path.insert(0, sys.argv[1]); import %s._module; print(*(" \
-        "importlib.import_module('%s.' + name).__file__ for name in sys.argv[2:]))" % (parent,
-                                                                                      parent)
+    script = ("import importlib, sys; sys.path.insert(0, sys.argv[1]); import %s._module; "
+              "print(*(importlib.import_module('%s.' + n).__file__ for n in sys.argv[2:]))"
+              % (parent, parent))
     done = subprocess.run([sys.executable, "-I", "-c", script, str(archive), *names], check=True,
                           text=True, capture_output=True)
     return done.stdout.split()

@@ -21,9 +21,9 @@ _SIZE, _CRC = 3, 7  # of an entry of zipimport
 
 
 def _prefer_the_copy() -> None:
-    # What zipimport knows of the archive's files; Python 3.13 no longer has it in the loader.
-    archive: t.Mapping[str, t.Any] | None = zipimport._zip_directory_cache.get(  # type: ignore[attr-defined]
-        getattr(__spec__.loader, "archive", None))
+    # What zipimport knows of archives and their files; Python 3.13 no longer has it in the loader.
+    archives: dict[str, t.Any] = zipimport._zip_directory_cache  # type: ignore[attr-defined]
+    archive = archives.get(getattr(__spec__.loader, "archive", ""))
     if archive is None:
         return
     parent = os.path.dirname(__name__.replace(".", "/"))
@@ -43,7 +43,8 @@ def _prefer_the_copy() -> None:
             os.close(held)
         return
     for package in (_container, _kernel):
-        package.__path__.insert(0, "%s/fleet_lxc/%s" % (folder, package.__name__.split(".")[-1]))
+        name = package.__name__.rpartition(".")[2]
+        package.__path__.insert(0, "%s/fleet_lxc/%s" % (folder, name))
 
 
 _prefer_the_copy()
