@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import json
+import logging
 import os
 import pathlib
 import signal
@@ -29,9 +31,14 @@ _spec.loader.exec_module(source)
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> t.Iterator[None]:
+    """Short pauses; and asyncio, whose loop is the rulebook's, has nothing to complain of."""
     monkeypatch.setattr(source, "_PAUSES", (0.05, 0.05))
     store.make_folder(store.RUN)
+    yield
+    gc.collect()
+    assert [record.getMessage() for record in caplog.get_records("call") + caplog.records
+            if record.name == "asyncio" and record.levelno >= logging.WARNING] == []
 
 
 def readers() -> list[int]:
@@ -157,6 +164,29 @@ def test_two_hosts_over_ssh_whose_connections_break(tmp_path: pathlib.Path,
     found = asyncio.run(run())
     for name in ("one", "two"):
         assert [e["number"] for e in found if e["host"] == name] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("ending", ["echo no route >&2; exit 255", "read line; echo no route >&2"])
+def test_what_ends_at_once_is_quoted(ending: str, tmp_path: pathlib.Path,
+                                     caplog: pytest.LogCaptureFixture) -> None:
+    """Such as ssh without a connection, which reads nothing of what it is sent."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n%s\n" % ending)
+    python.chmod(0o700)
+
+    async def run() -> None:
+        host = {"name": "here", "ssh": "localhost", "python": str(python)}
+        task = asyncio.create_task(source.main(asyncio.Queue(), {"hosts": [host]}))
+        end = time.monotonic() + 20
+        while caplog.text.count("the connection to here has ended") < 5:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    said = [record.getMessage() for record in caplog.records if record.name == "lxc_events"]
+    assert set(said) == {"lxc_events: the connection to here has ended: no route"}
 
 
 def test_only_some_states(tmp_path: pathlib.Path) -> None:

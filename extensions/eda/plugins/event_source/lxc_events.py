@@ -19,6 +19,7 @@ import logging
 import os
 import pathlib
 import shlex
+import signal
 import tempfile
 import zipfile
 from typing import Any
@@ -182,8 +183,11 @@ class Host:
         said = asyncio.create_task(process.stderr.read(4000))
         heard = False
         try:
-            process.stdin.write(program)
-            await process.stdin.drain()
+            # What ends before it has read all of it, such as an ssh that gets no connection, has said
+            # why.
+            with contextlib.suppress(ConnectionError):
+                process.stdin.write(program)
+                await process.stdin.drain()
             while True:
                 # Not wait_for: before Python 3.12 a cancellation may get lost in it.
                 reading = asyncio.ensure_future(process.stdout.readline())
@@ -202,8 +206,15 @@ class Host:
                 heard = True
                 await self._hand_on(json.loads(line), queue, cursors)
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            # Not process.kill(), which reaps a process that has ended: asyncio, which waits for it as
+            # well, would say "Unknown child process".
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            # Whom sudo has started outlives it, but not its standard input.
+            process.stdin.close()
+            with contextlib.suppress(ConnectionError):
+                await process.stdin.wait_closed()
             await process.wait()
             text = (await said).decode(errors="replace").strip()
         logger.warning("lxc_events: the connection to %s has ended: %s", self.name,
