@@ -183,8 +183,7 @@ class Host:
         said = asyncio.create_task(process.stderr.read(4000))
         heard = False
         try:
-            # What ends before it has read all of it, such as an ssh that gets no connection, has said
-            # why.
+            # What ends before it has read all of it, such as ssh without a connection, says why.
             with contextlib.suppress(ConnectionError):
                 process.stdin.write(program)
                 await process.stdin.drain()
@@ -206,8 +205,8 @@ class Host:
                 heard = True
                 await self._hand_on(json.loads(line), queue, cursors)
         finally:
-            # Not process.kill(), which reaps a process that has ended: asyncio, which waits for it as
-            # well, would say "Unknown child process".
+            # Not process.kill(), which reaps what has ended: asyncio, which waits for it as well,
+            # would say "Unknown child process".
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGKILL)
