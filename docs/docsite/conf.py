@@ -11,6 +11,7 @@ import zlib
 
 import ansible.modules
 import ansible.plugins.become
+import ansible.plugins.connection
 
 project = "fleet.lxc"
 author = "fleet.lxc contributors"
@@ -50,9 +51,11 @@ _ELSEWHERE.update(
      "collections/ansible/builtin/%s_module.html" % path.stem)
     for path in pathlib.Path(ansible.modules.__path__[0]).glob("[a-z]*.py"))
 _ELSEWHERE.update(
-    ("ansible_collections.ansible.builtin.%s_become" % path.stem,
-     "collections/ansible/builtin/%s_become.html" % path.stem)
-    for path in pathlib.Path(ansible.plugins.become.__path__[0]).glob("[a-z]*.py"))
+    ("ansible_collections.ansible.builtin.%s_%s" % (path.stem, kind),
+     "collections/ansible/builtin/%s_%s.html" % (path.stem, kind))
+    for kind, package in (("become", ansible.plugins.become),
+                          ("connection", ansible.plugins.connection))
+    for path in pathlib.Path(package.__path__[0]).glob("[a-z]*.py"))
 
 
 def _inventory() -> str:
