@@ -120,6 +120,7 @@ import importlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import shlex  # noqa: E402
+import signal  # noqa: E402
 import stat  # noqa: E402
 import sys  # noqa: E402
 import typing as t  # noqa: E402
@@ -393,7 +394,11 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
                         and self.become.success in text)
         display.vvv("EXEC %s" % argv, host=self._container())
         prompts = sudoable and self.become is not None and self.become.expect_prompt()
-        return self._run(["attach", "--no-tty",
+        # Ansible's alarm makes it forget a task that takes too long, and is all that is known here
+        # of the task's timeout; a moment later the host ends what the task has started.
+        left = signal.getitimer(signal.ITIMER_REAL)[0]
+        return self._run(["attach", "--no-tty", "--bound",
+                          *(["--timeout", str(int(left) + 2)] if left else []),
                           *([] if in_data is not None or prompts else ["--no-stdin"]),
                           *self._user(), self._container(), "--", *argv], in_data, sudoable)
 

@@ -115,7 +115,8 @@ def test_what_another_process_has_started_ends_with_it(box: Sandbox, privileged:
         try:
             attach_command.collect(
                 ["attach", PREFIX + "bound", "--", "/bin/sh", "-c",
-                 "trap 'echo > /tmp/told; exit' TERM; echo > /tmp/ready; "
+                 # Its word about a child that was killed would be one that nobody reads: SIGPIPE.
+                 "exec 2> /dev/null; trap 'echo > /tmp/told; exit' TERM; echo > /tmp/ready; "
                  "while :; do busybox sleep 0.05; done"], None)
         finally:
             os._exit(0)
@@ -123,6 +124,96 @@ def test_what_another_process_has_started_ends_with_it(box: Sandbox, privileged:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     wait_until((box.rootfs / "tmp/told").exists)
+
+
+def sleeping(seconds: int) -> bool:
+    """Whether "busybox sleep" of so many seconds runs somewhere."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().endswith(b"sleep\0%d\0" % seconds):
+                return True
+        except OSError:
+            pass
+    return False
+
+
+# A shell that waits for its child, as each task of Ansible's is one.
+def waits(seconds: int) -> list[str]:
+    return ["--", "/bin/sh", "-c", "busybox sleep %d; exit 3" % seconds]
+
+
+@kinds
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_what_the_command_has_started(box: Sandbox, privileged: bool,
+                                                    number: int) -> None:
+    box.launch("group", privileged=privileged)
+    child = subprocess.Popen(command("--no-tty", PREFIX + "group", *waits(98701)),
+                             stdin=subprocess.DEVNULL)
+    wait_until(lambda: sleeping(98701))
+    child.send_signal(number)
+    assert child.wait(PATIENCE) == 128 + number
+    wait_until(lambda: not sleeping(98701))
+
+
+@kinds
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_this_process_ends_it_too(box: Sandbox, privileged: bool, number: int) -> None:
+    box.launch("inner", privileged=privileged)
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.signal(number, signal.SIG_DFL)
+            attach_command.collect(["attach", "--bound", PREFIX + "inner", *waits(98702)], None)
+        finally:
+            os._exit(0)
+    wait_until(lambda: sleeping(98702))
+    os.kill(child, number)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -number
+    wait_until(lambda: not sleeping(98702))
+
+
+@kinds
+def test_handlers_are_as_before_and_an_error_in_one_ends_it(box: Sandbox, privileged: bool) -> None:
+    """As a task's timeout does."""
+    box.launch("late", privileged=privileged)
+
+    class Late(BaseException):
+        """Ansible's is no Exception either."""
+
+    def late(_number: int, _frame: t.Any) -> None:
+        wait_until(lambda: sleeping(98703))
+        raise Late
+
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    old = signal.signal(signal.SIGALRM, late)
+    try:
+        signal.alarm(1)
+        with pytest.raises(Late):
+            attach_command.collect(["attach", PREFIX + "late", *waits(98703)], None)
+        os.waitpid(-1, 0)  # as when its parent ends: nobody waits for what was given up
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, old)
+    wait_until(lambda: not sleeping(98703))
+    assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+@kinds
+def test_bound_to_who_reads(box: Sandbox, privileged: bool) -> None:
+    box.launch("heard", privileged=privileged)
+    children = [subprocess.Popen(command("--no-tty", *words, PREFIX + "heard", *waits(seconds)),
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+                for words, seconds in ((["--bound"], 98704), ([], 98705))]
+    wait_until(lambda: sleeping(98704) and sleeping(98705))
+    for child in children:
+        assert child.stdout
+        child.stdout.close()
+    assert children[0].wait(PATIENCE) == 128 + signal.SIGHUP
+    wait_until(lambda: not sleeping(98704))
+    assert children[1].poll() is None and sleeping(98705)
+    children[1].terminate()
+    children[1].wait(PATIENCE)
+    wait_until(lambda: not sleeping(98705))
 
 
 @kinds

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import signal
 import threading
 import types
 import typing as t
@@ -92,8 +93,24 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Build:
 def test_a_command_is_one_command_on_the_host(build: Build) -> None:
     made = build((3, b"out", b"err"))
     assert made.plugin.exec_command("/bin/sh -c 'echo a'", in_data=b"x") == (3, b"out", b"err")
-    assert made.host.asked == [(FRONT + "attach --no-tty web -- /bin/sh -c 'echo a'", b"x", False)]
+    asked = FRONT + "attach --no-tty --bound web -- /bin/sh -c 'echo a'"
+    assert made.host.asked == [(asked, b"x", False)]
     assert made.kinds == ["ansible.builtin.local"]
+
+
+def test_a_tasks_timeout_is_the_hosts_too(build: Build) -> None:
+    """Which is Ansible's alarm. What it hands over as "timeout" is the one of a connection."""
+    made = build()
+    made.plugin.set_options(task_keys={"timeout": 10})
+    made.plugin.exec_command("id", in_data=b"x")
+    signal.alarm(100)
+    try:
+        made.plugin.exec_command("id", in_data=b"x")
+    finally:
+        signal.alarm(0)
+    words = [command.partition(" -- ")[0].split() for command, _data, _sudoable in made.host.asked]
+    assert "--timeout" not in words[0]
+    assert 90 < int(words[1][words[1].index("--timeout") + 1]) <= 102
 
 
 @pytest.mark.parametrize(("command", "words"), [
@@ -117,7 +134,7 @@ def test_the_host_is_reached_by_its_own_variables(build: Build) -> None:
     assert made.kinds == ["ansible.builtin.ssh"]
     assert made.host.options == {"ansible_port": 2, "ansible_user": "joe",
                                  "ansible_host": "10.0.0.1", "inventory_hostname": "db"}
-    assert made.host.asked[0][0] == ("/opt/python -I -S %s attach --no-tty --no-stdin "
+    assert made.host.asked[0][0] == ("/opt/python -I -S %s attach --no-tty --bound --no-stdin "
                                      "--user nobody w1 -- /bin/sh -c id" % PROGRAM)
 
 
@@ -251,7 +268,7 @@ def test_who_is_on_the_host_needs_no_command(build: Build, monkeypatch: pytest.M
     made.plugin._runtime = types.SimpleNamespace(collect=collect)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert made.plugin.exec_command("id", in_data=b"x") == (3, b"out", b"err")
-    assert asked == [(["attach", "--no-tty", "web", "--", "/bin/sh", "-c", "id"], b"x")]
+    assert asked == [(["attach", "--no-tty", "--bound", "web", "--", "/bin/sh", "-c", "id"], b"x")]
     assert made.host.asked == []
     # Not who can't, and not what has to answer prompts, must not be forked, or can be looked into.
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

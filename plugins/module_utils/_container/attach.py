@@ -24,11 +24,12 @@ from .target import DOING, Target
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, NoReturn
 
 FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1,
              signal.SIGUSR2)
+# What a terminal or its end says, and what ends programs: for all that one has started as well.
+_FOR_ALL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _count = [0]  # of the control groups made here
 
 
@@ -48,11 +49,30 @@ class Attached:
         self.status = status
         self._folder = folder
 
+    def hand_on(self, number: int) -> None:
+        """Hand a signal on: to the program's process group, as a terminal does, where it is one to
+        end by; a shell that waits for its child would do nothing about it."""
+        if number in _FOR_ALL and self._signal_group(number):
+            return
+        processes.send_signal(self.pidfd, number)
+
     def kill(self) -> None:
-        """End the program, and with a Command that is killable everything that it has started."""
+        """End the program with its process group, and with a Command that is killable everything
+        that it has started."""
         if self._folder:
             cgroup_tree.kill(self._folder)
-        processes.send_signal(self.pidfd, signal.SIGKILL)
+        if not self._signal_group(signal.SIGKILL):
+            # The interpreter that has entered for it: it hands SIGTERM on.
+            processes.send_signal(self.pidfd,
+                                  signal.SIGKILL if self._folder else signal.SIGTERM)
+
+    def _signal_group(self, number: int) -> bool:
+        """:returns: False where it leads no group: it has not begun, or is an interpreter"""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
 
     def reap(self) -> int:
         """Wait for its end. Its exit code, or 128 and the signal that ended it."""
@@ -77,11 +97,13 @@ def started(name: str, said: bytes) -> LxcError | None:
                     hint="The container may have just stopped, or be short of memory.")
 
 
-def forwarder(pidfd: int) -> Callable[[int, Any], None]:
-    """A handler that hands signals on to the program."""
-    def forward(number: int, _frame: Any) -> None:
-        processes.send_signal(pidfd, number)
-    return forward
+def forward(attached: Attached) -> None:
+    """Hand the signals that this process gets on to the program."""
+    def handler(number: int, _frame: Any) -> None:
+        attached.hand_on(number)
+
+    for number in FORWARDED:
+        signal.signal(number, handler)
 
 
 def is_safe(target: Target) -> bool:
@@ -255,9 +277,9 @@ def _enter() -> int:
     if command.bound:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM)
     pid, pidfd, folder = _fork(target, command, (0, 1, 2), _STATUS, given)
-    for number in FORWARDED:
-        signal.signal(number, forwarder(pidfd))
+    attached = Attached(target.name, pid, pidfd, -1, "" if folder == given else folder)
+    forward(attached)
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2, _STATUS):
         os.dup2(null, fd)
-    return Attached(target.name, pid, pidfd, -1, "" if folder == given else folder).reap()
+    return attached.reap()

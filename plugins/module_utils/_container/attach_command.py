@@ -39,6 +39,7 @@ container; write such a FILE to standard output.
   --timeout SECONDS  then kill the command and what it started
   --tty, --no-tty    with a terminal, or without; by default with one where there is one
   --no-stdin         nothing to read for the command
+  --bound            end the command when this one ends, or nobody reads its output any more
   --offset BYTES     where in the FILE to begin; other than 0 the FILE has to be there
   --size BYTES       how much to copy
   --mode OCTAL       permissions of a FILE that is new, 0644 by default
@@ -125,6 +126,8 @@ class Options:
             self.terminal = False
         elif word == "--no-stdin":
             self.stdin = False
+        elif word == "--bound":
+            self.command.bound = True
         else:
             raise _misused("there is no option %s" % word)
 
@@ -156,7 +159,7 @@ def main(arguments: list[str]) -> NoReturn:
 
 def collect(arguments: list[str], stdin: bytes | None) -> tuple[int, bytes, bytes]:
     """Carry it out for a caller that is this process, and ends no earlier than the command: else
-    the command is ended, too.
+    the command is ended, too. A signal to end by is handed on before the caller gets it.
 
     :param arguments: as main() has them, with one container and no terminal
     :param stdin: what the command can read
@@ -166,7 +169,14 @@ def collect(arguments: list[str], stdin: bytes | None) -> tuple[int, bytes, byte
         options = Options(arguments[0], arguments[1:])
         options.command.bound = True
         name, = options.names
-        outcome = exchange.run({name: options.command}, stdin, options.timeout)[name]
+        running: list[Any] = []
+        handlers = _hand_on(running)
+        try:
+            outcome = exchange.run({name: options.command}, stdin, options.timeout,
+                                   running=running)[name]
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
     except LxcError as error:
         outcome = error
     except OSError as error:
@@ -174,6 +184,27 @@ def collect(arguments: list[str], stdin: bytes | None) -> tuple[int, bytes, byte
     if isinstance(outcome, LxcError):
         return _code(outcome), b"", _line(outcome)
     return outcome.rc, outcome.stdout, outcome.stderr
+
+
+def _hand_on(running: list[Any]) -> dict[int, Any]:
+    """Have the programs get the signals to end by, and then whoever got them before.
+
+    :returns: the handlers that there were
+    """
+    handlers: dict[int, Any] = {}
+
+    def handler(number: int, _frame: Any) -> None:
+        for program in running:
+            program.hand_on(number)
+        signal.signal(number, handlers[number])
+        os.kill(os.getpid(), number)
+
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        found = signal.getsignal(number)
+        if found not in (None, signal.SIG_IGN):
+            handlers[number] = found
+            signal.signal(number, handler)
+    return handlers
 
 
 def _explain(error: LxcError) -> int:
@@ -240,8 +271,7 @@ class _Relay:
         self._pending = b""
         self._to = -1       # where to write what the caller gives
         self._from: dict[int, int] = {}  # the program's output, and where it goes
-        for number in attach.FORWARDED:
-            signal.signal(number, attach.forwarder(attached.pidfd))
+        attach.forward(attached)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self._loop.add(attached.pidfd, select.POLLIN, self._on_end)
 
@@ -366,7 +396,14 @@ class _Pipes(_Relay):
         for fd in inner:
             os.close(fd)
         self._waiting = False
+        if command.bound:
+            self._loop.add(1, 0, self._on_hangup)  # poll(2) tells errors and a hangup all the same
         self._connect(pipes[0][1], {pipes[1][0]: 1, pipes[2][0]: 2}, stdin)
+
+    def _on_hangup(self) -> None:
+        """Nobody reads: the caller's connection is gone. The command is told as by a terminal."""
+        self._loop.remove(1)
+        self._attached.hand_on(signal.SIGHUP)
 
     def _wait_to_send(self) -> None:
         if not self._waiting:

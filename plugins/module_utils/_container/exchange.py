@@ -53,15 +53,16 @@ class Result:
 
 
 def run(jobs: dict[str, Command], stdin: bytes | None = None, timeout: float | None = None,
-        parallel: int = 1) -> Outcomes:
+        parallel: int = 1, running: list[_Program] | None = None) -> Outcomes:
     """Run a program in each container, collect what it writes, wait for its end.
 
     :param jobs: by the container's name
     :param stdin: what each can read; None for /dev/null
     :param timeout: seconds after which a program, and what it started, is killed
     :param parallel: how many run at a time
+    :param running: has those that run at any moment, for a handler of signals
     """
-    running: list[_Program] = []
+    running = [] if running is None else running
     try:
         return _run(jobs, running, stdin, timeout, parallel)
     except BaseException:  # the caller is told to end, or to do something else
@@ -189,10 +190,18 @@ class _Program:
             return error
         return Result(rc, collected[0], collected[1], self._began, ended, self._timed_out)
 
+    def hand_on(self, number: int) -> None:
+        """Hand it on to the program."""
+        if not self._gone:
+            self._attached.hand_on(number)
+
     def abandon(self) -> None:
         """End it, and don't wait."""
         if not self._gone:
             self._attached.kill()
+            self._loop.remove(self._attached.pidfd)
+        os.close(self._attached.pidfd)
+        self._close()
 
     def _on_status(self) -> None:
         data = os.read(self._attached.status, _CHUNK)
