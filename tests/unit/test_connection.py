@@ -100,7 +100,7 @@ def test_a_command_is_one_command_on_the_host(build: Build) -> None:
 
 def test_a_tasks_timeout_is_the_hosts_too(build: Build) -> None:
     """Which is Ansible's alarm. What it hands over as "timeout" is the one of a connection."""
-    made = build()
+    made = build((0, b"", b""), (0, b"", b""))
     made.plugin.set_options(task_keys={"timeout": 10})
     made.plugin.exec_command("id", in_data=b"x")
     signal.alarm(100)
