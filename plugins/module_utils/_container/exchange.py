@@ -11,9 +11,11 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import signal
 import termios
 import time
 
+from .._kernel import processes
 from .._kernel.errors import LxcError
 from . import attach
 from .target import Target
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     Outcomes = dict[str, Union["Result", LxcError]]
 
 _CHUNK = 1 << 16
+_PARTING = 1  # seconds, for one that is told to end because its caller has to
 _GRACE = 10  # seconds: how long a program that was killed may take to be gone
 
 
@@ -66,6 +69,8 @@ def run(jobs: dict[str, Command], stdin: bytes | None = None, timeout: float | N
     try:
         return _run(jobs, running, stdin, timeout, parallel)
     except BaseException:  # the caller is told to end, or to do something else
+        for program in running:
+            program.hand_on(signal.SIGTERM)
         for program in running:
             program.abandon()
         raise
@@ -196,9 +201,11 @@ class _Program:
             self._attached.hand_on(number)
 
     def abandon(self) -> None:
-        """End it, and don't wait."""
+        """It was told to end; if it does not within a second it is killed. One that has entered a
+        container inside needs that second to hand the signal on."""
         if not self._gone:
-            self._attached.kill()
+            if not processes.wait_ended([self._attached.pidfd], _PARTING):
+                self._attached.kill()
             self._loop.remove(self._attached.pidfd)
         os.close(self._attached.pidfd)
         self._close()
