@@ -110,6 +110,26 @@ def test_a_rulebook_that_is_started_again_goes_on(tmp_path: pathlib.Path) -> Non
     asyncio.run(run(1))
 
 
+def test_it_ends_when_all_that_it_has_started_has_ended(tmp_path: pathlib.Path) -> None:
+    slow = tmp_path / "slow"  # somebody holds its standard error for a while
+    slow.write_text("#!/bin/sh\nsleep 1 > /dev/null < /dev/null &\nexec %s \"$@\"\n"
+                    % sys.executable)
+    slow.chmod(0o755)
+
+    async def run() -> set[t.Any]:
+        queue: asyncio.Queue[dict[str, t.Any]] = asyncio.Queue()
+        more = arguments(tmp_path)
+        more["hosts"].append({"name": "slow", "ssh": "localhost", "python": str(slow)})
+        task = asyncio.create_task(source.main(queue, more))
+        while len(readers()) < 2:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(run()) == set()
+
+
 @pytest.fixture
 def sshd(tmp_path: pathlib.Path) -> t.Iterator[list[str]]:
     """A server on a port of loopback that lets root in by a key. ssh's arguments for it."""

@@ -242,8 +242,17 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
         raise ValueError("since is %r, and neither 'now' nor 'beginning'" % begin)
     program = archive()
     hosts = [Host(entry, args) for entry in args.get("hosts") or ["localhost"]]
-    await asyncio.gather(*(host.follow(queue, cursors, "" if begin == "now" else begin, program)
-                           for host in hosts))
+    following = [asyncio.ensure_future(
+        host.follow(queue, cursors, "" if begin == "now" else begin, program)) for host in hosts]
+    try:
+        await asyncio.gather(*following)
+    except Exception:
+        for task in following:
+            task.cancel()
+        raise
+    finally:
+        # gather ends with the first that does; the others still end what they have started.
+        await asyncio.wait(following)
 
 
 if __name__ == "__main__":
