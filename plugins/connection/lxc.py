@@ -17,7 +17,7 @@ description:
   - Nothing is needed in a container but what a task itself needs. Files go both ways with neither a
     shell nor Python in it. On the host Python 3.9 is needed, and root's rights.
   - A task with pipelining is one command on the host. Where that is the controller itself, reached
-    by C(ansible.builtin.local) as root, not even that, since Ansible's own process
+    by P(ansible.builtin.local#connection) as root, not even that, since Ansible's own process
     enters the container.
 extends_documentation_fragment:
   - ansible.builtin.connection_pipelining

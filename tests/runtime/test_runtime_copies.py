@@ -194,6 +194,24 @@ def test_a_copy_that_a_module_takes_from_stays(tmp_path: pathlib.Path) -> None:
     assert copy.name not in there()
 
 
+def test_the_connection_plugin_takes_it_from_there_as_well() -> None:
+    """Else it runs the program, with the same results: only this says which."""
+    script = ("from ansible_collections.fleet.lxc.plugins.connection import lxc; "
+              "print(getattr(lxc._same_runtime(), '__file__', None))")
+
+    def taken() -> str:
+        return subprocess.run([sys.executable, "-c", script], check=True, text=True,
+                              capture_output=True, env={
+                                  **os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+                              ).stdout.strip()
+
+    assert taken() == "None"
+    copy = pathlib.Path(runtime.ensure()).parent
+    assert taken() == "%s/fleet_lxc/_container/attach_command.py" % copy
+    ensure("1")  # of another version, and now the newest
+    assert taken() == "None"
+
+
 def test_a_copy_that_has_just_gone_is_named_as_missing(tmp_path: pathlib.Path) -> None:
     """The connection plugin writes it anew then. Here its folder is another one than was opened."""
     program = ensure("1").program

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Outcomes = dict[str, Union["Result", LxcError]]
 
 _CHUNK = 1 << 16
-_PARTING = 1  # seconds, for one that is told to end because its caller has to
+_PARTING = 1  # seconds, for all that are told to end because their caller has to
 _GRACE = 10  # seconds: how long a program that was killed may take to be gone
 
 
@@ -71,8 +71,9 @@ def run(jobs: dict[str, Command], stdin: bytes | None = None, timeout: float | N
     except BaseException:  # the caller is told to end, or to do something else
         for program in running:
             program.hand_on(signal.SIGTERM)
+        deadline = time.monotonic() + _PARTING
         for program in running:
-            program.abandon()
+            program.abandon(deadline)
         raise
 
 
@@ -200,11 +201,14 @@ class _Program:
         if not self._gone:
             self._attached.hand_on(number)
 
-    def abandon(self) -> None:
-        """It was told to end; if it does not within a second it is killed. One that has entered a
-        container inside needs that second to hand the signal on."""
+    def abandon(self, deadline: float) -> None:
+        """It was told to end; if it does not by then it is killed. One that has entered a container
+        inside needs that time to hand the signal on.
+
+        :param deadline: of time.monotonic()
+        """
         if not self._gone:
-            if not processes.wait_ended([self._attached.pidfd], _PARTING):
+            if not processes.wait_ended([self._attached.pidfd], deadline - time.monotonic()):
                 self._attached.kill()
             self._loop.remove(self._attached.pidfd)
         os.close(self._attached.pidfd)
