@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import os
+import pathlib
 import typing as t
 
 import faults
@@ -17,7 +18,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from container_sandbox import Sandbox, left_in_cgroups
-from faults import goes_on, is_true, settled
+from faults import goes_on, is_true, kernel_pids, settled
 
 box = pytest.fixture(faults.sandbox)
 Run = t.Callable[[], dict[str, t.Union[dict[str, t.Any], LxcError]]]
@@ -65,6 +66,29 @@ def test_fifty_start_and_stop_one_name(box: Sandbox) -> None:
     name = box.define("fault")
     assert in_processes([start(name), stop(name)] * 25) == ""
     goes_on(name, "start")
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor")
+@pytest.mark.parametrize("init", [False, True])
+def test_no_container_or_hook_stays_on_the_processor_that_it_was_made_on(
+        box: Sandbox, init: bool) -> None:
+    every = os.sched_getaffinity(0)
+    seen = box.folder / "seen"
+    names = [box.define("fault%d" % number, init=init, hooks={
+        "pre-start": ["grep Cpus_allowed_list /proc/self/status >> %s; :" % seen]})
+             for number in range(6)]
+    os.sched_setaffinity(0, [min(every)])  # nor on whose who asks has
+    try:
+        outcomes = lifecycle.start(names)
+    finally:
+        os.sched_setaffinity(0, every)
+    assert not [one for one in outcomes.values() if isinstance(one, LxcError)]
+    for name in names:
+        pids = kernel_pids(name)
+        assert len(pids) == 1 + init and all(os.sched_getaffinity(pid) == every for pid in pids)
+    status = pathlib.Path("/proc/self/status").read_text().splitlines()
+    assert seen.read_text().splitlines() == 6 * [
+        line for line in status if line.startswith("Cpus_allowed_list")]
 
 
 def test_fifty_start_and_stop_fifty_names(box: Sandbox) -> None:

@@ -96,6 +96,7 @@ def _run(line: str, variables: dict[str, str], doing: str, command: str,
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
             _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
             program.default_signals()
+            program.all_processors()
             if before:
                 before()
             os.execve("/bin/sh", ["sh", "-c", line], variables)

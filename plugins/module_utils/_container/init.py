@@ -129,6 +129,7 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
         if link.recv(16) != b"go":
             os._exit(127)
     step[:] = "take the console as terminal of", plan["name"]
+    program.all_processors()
     os.setsid()
     if plan["console"] == console_path.NONE:
         console = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)

@@ -80,6 +80,9 @@ class _Launch:
         self._complete = False
         self._starters: list[_Starter] = []
         self._idle: list[_Starter] = []
+        processors = sorted(os.sched_getaffinity(0))
+        first = os.getpid() % len(processors)  # not all that one launcher makes alone on the same
+        self._processors = processors[first:] + processors[:first]
         self._locks: dict[str, int] = {}
         self._failing = 0   # starts that have failed and are being undone
         self._files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -141,7 +144,7 @@ class _Launch:
         self._waiting.reverse()
         while self._waiting:
             if not self._idle:
-                if len(self._starters) > (os.cpu_count() or 1):
+                if len(self._starters) >= len(self._processors):
                     break
                 self._idle.append(self._fork_starter())
             name = self._waiting.pop()
@@ -163,6 +166,7 @@ class _Launch:
 
     def _fork_starter(self) -> _Starter:
         ours, theirs = _socketpair()
+        processor = self._processors[len(self._starters)]
         pid = os.fork()
         if pid == 0:
             try:
@@ -172,7 +176,7 @@ class _Launch:
                 keep = self._common["keep"]
                 _null_on(0)
                 processes.close_all_but(theirs.fileno(), self._requests.fileno(), *keep)
-                starter.serve(theirs, self._me, self._requests, keep)
+                starter.serve(theirs, self._me, self._requests, keep, processor)
             finally:
                 os._exit(0)
         theirs.close()

@@ -32,13 +32,15 @@ _MOST_FDS = 253     # the kernel's SCM_MAX_FD
 
 
 def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket.socket,
-          locks: list[int]) -> None:
+          locks: list[int], processor: int) -> None:
     """Make one container after the other, until the launcher closes its end of the link.
 
     Each is asked for by its name, and answered with init's pid and the descriptors that a monitor
     needs, or with what went wrong.
 
     :param monitor: the launcher's identity, which becomes the monitor
+    :param processor: where it stays from its second container on. Each page that a fork shares is
+        taken from the mappings of all processors that its process has been on, by interrupts
     :param locks: the operation's. Starter and init keep them open as long as they may still make
         something: a launcher that is killed lets go of its own a moment before they die with it
     """
@@ -48,6 +50,8 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
         name = link.recv(_LARGEST).decode()
         if not name:
             return
+        if staged:
+            os.sched_setaffinity(0, [processor])
         made = _Made()
         fds = array.array("i")
         try:
