@@ -11,7 +11,11 @@ import typing as t
 
 import container_sandbox
 import pytest
-from ansible_collections.fleet.lxc.plugins.module_utils._container import exchange, lifecycle
+from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    exchange,
+    lifecycle,
+    store,
+)
 from ansible_collections.fleet.lxc.plugins.module_utils._container.entry import Command
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from container_sandbox import PREFIX, Sandbox, status_lines, wait_until
@@ -73,6 +77,28 @@ def test_a_timeout_kills_everything_that_was_started(box: Sandbox) -> None:
     children = pathlib.Path("/proc/%d/task/%d/children" % (init, init))
     wait_until(lambda: all(status_lines(int(pid))["State"].startswith("Z")
                            for pid in children.read_text().split()))
+
+
+def test_a_group_goes_when_what_was_left_in_it_has_ended(box: Sandbox) -> None:
+    box.launch("left")
+    child = os.fork()  # who has attached ends before what is left
+    if child == 0:
+        try:
+            run("left", "busybox sleep 1 > /dev/null 2>&1 &", timeout=20)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+    def groups() -> list[pathlib.Path]:
+        state = store.read_state(PREFIX + "left")
+        assert state
+        return [found for folder in state["cgroups"]
+                for found in pathlib.Path(folder).glob(".attach-*")]
+
+    left, = groups()
+    wait_until(lambda: not (left / "cgroup.procs").read_text())
+    assert run("left", "echo again", timeout=20).stdout == b"again\n"
+    assert groups() == []
 
 
 def test_environment_and_folder(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -322,6 +322,7 @@ def test_several_tasks_clone_the_same_tree_at_once(sandbox: Sandbox) -> None:
 def test_what_is_no_tree_is_refused(sandbox: Sandbox) -> None:
     assert "no such folder" in refused(clone, sandbox, "x", sandbox.folder / "none").detail
     assert "within" in refused(clone, sandbox, "rootfs/x", sandbox.rootfs).detail
+    assert "'host'" in refused(clone, sandbox, "x", pathlib.Path("/")).hint
     os.unlink(str(sandbox.rootfs) + ".fleet-lxc.json")
     sandbox.define("origin")
     error = refused(clone, sandbox, "x")

@@ -30,6 +30,7 @@ FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signa
              signal.SIGUSR2)
 # What a terminal or its end says, and what ends programs: for all that one has started as well.
 _FOR_ALL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+_GROUP = ".attach-"  # and the pid of who attaches, and a number
 _count = [0]  # of the control groups made here
 
 
@@ -79,10 +80,7 @@ class Attached:
         _pid, status = os.waitpid(self.pid, 0)
         os.close(self.pidfd)
         if self._folder:
-            try:
-                os.rmdir(self._folder)
-            except OSError:
-                pass  # what it has left behind still runs; the folder goes with the container
+            _remove(self._folder)
         return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)
 
 
@@ -184,8 +182,12 @@ def _fork(target: Target, command: Command, stdio: tuple[int, int, int], status:
 
 def _own_group(parent: str) -> str:
     _count[0] += 1
-    folder = "%s/.attach-%d-%d" % (parent, os.getpid(), _count[0])
+    folder = "%s/%s%d-%d" % (parent, _GROUP, os.getpid(), _count[0])
     try:
+        for name in os.listdir(parent):
+            # Of who could not remove it: what a program had left behind ended after him.
+            if name.startswith(_GROUP) and not os.path.exists("/proc/" + name.split("-")[1]):
+                _remove("%s/%s" % (parent, name))
         os.mkdir(folder)
     except OSError as error:
         raise LxcError.from_os("make control group", folder, error) from error
@@ -196,7 +198,7 @@ def _remove(folder: str) -> None:
     try:
         os.rmdir(folder)
     except OSError:
-        pass
+        pass  # what the program has left behind still runs; the next to attach looks again
 
 
 def _clone(folder: str | None) -> tuple[int, int]:

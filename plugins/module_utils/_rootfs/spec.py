@@ -88,10 +88,7 @@ def make_spec(options: dict[str, t.Any]) -> RootfsSpec:
     return RootfsSpec(path, None if host is None else _make_host(host, path),
                       None if archive is None else _make_archive(archive),
                       None if packages is None else make_debootstrap(packages),
-                      None if clone is None else CloneSpec(
-                          check_path(clone["src"], "clone.src"),
-                          clone.get("method") or CloneSpec("").method,
-                          clone.get("new_identity", True)),
+                      None if clone is None else _make_clone(clone),
                       None if image is None else make_image(image))
 
 
@@ -108,6 +105,16 @@ def check_path(path: str, option: str) -> str:
         raise LxcError(_DOING, option, detail="%r %s" % (path, problem),
                        hint="Give the whole path from / on.")
     return os.path.normpath("/" + path.lstrip("/"))
+
+
+def _make_clone(options: dict[str, t.Any]) -> CloneSpec:
+    src = check_path(options["src"], "clone.src")
+    if src == "/":
+        raise LxcError(_DOING, "clone.src", detail="/ is the host itself",
+                       hint="Use 'host', which shares some of its folders and makes the others "
+                            "anew, or name another tree.")
+    return CloneSpec(src, options.get("method") or CloneSpec("").method,
+                     options.get("new_identity", True))
 
 
 def _make_host(options: dict[str, t.Any], path: str) -> HostSpec:
