@@ -9,14 +9,13 @@ until the very end. So nothing is imported after pivot_root, and no path is reso
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
-import _socket
+import _socket  # socket's own functions make enums
 import array
 import errno
 import fcntl
 import json
 import os
 import signal
-import socket
 import stat
 import struct
 import termios
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
 _DEV_LINKS = (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"),
               ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"),
               ("ptmx", "pts/ptmx"))
-_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+_SIOCSIFFLAGS = 0x8914
+_LOOPBACK_UP = struct.pack("16sh14x", b"lo", 0x1)  # netdevice(7): IFF_UP; what it is beside stays
 _TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430  # ioctl_tty(2); termios has them from 3.13 on
 
 
@@ -206,11 +206,13 @@ def _die_with_the_monitor() -> None:
 
 
 def _loopback_up() -> None:
-    """netdevice(7): a message for this one bit would need pyroute2."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
-        request = struct.pack("16sh14x", b"lo", 0)
-        flags = struct.unpack_from("h", fcntl.ioctl(opened, _SIOCGIFFLAGS, request), 16)[0]
-        fcntl.ioctl(opened, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+    """A message for this one bit would need pyroute2, and socket's own class costs a forked process
+    40 pages."""
+    opened = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    try:
+        fcntl.ioctl(opened, _SIOCSIFFLAGS, _LOOPBACK_UP)
+    finally:
+        opened.close()
 
 
 def _own_mounts(plan: dict[str, Any], step: list[str]) -> int:
@@ -396,7 +398,7 @@ def _make_terminals(dev: int, pts: int, plan: dict[str, Any], link: _socket.sock
         _place_terminal(dev, pts, number, name, plan["autodev"])
     if not plan["autodev"]:
         _bind_on(pts, "ptmx", dev, "ptmx")
-    link.sendmsg([b"console"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", passed))])
+    link.sendmsg([b"console"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", passed))])
     for fd in passed:
         if fd != slave:
             os.close(fd)

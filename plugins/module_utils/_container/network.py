@@ -8,13 +8,12 @@ for the answer. So many starters share one socket, and nobody has to route.
 """
 from __future__ import annotations
 
-import _socket
+import _socket  # socket's own functions make enums
 import array
 import errno
 import json
 import os
 import signal
-import socket
 import sys
 
 from .._kernel import syscalls
@@ -33,24 +32,24 @@ _TIMEOUT = 60       # seconds for an answer
 
 
 def ask(worker: _socket.socket, name: str, networks: list[dict[str, Any]], stale: list[str],
-        namespace: int) -> socket.socket:
+        namespace: int) -> _socket.socket:
     """Ask for a container's links; the answer is read later with :func:`answer`.
 
     :raises LxcError: where nobody is there to be asked
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     request = {"name": name, "networks": networks, "stale": stale}
     rights = array.array("i", [namespace, theirs.fileno()])
     try:
         worker.sendmsg([json.dumps(request).encode()],
-                       [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+                       [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
     except OSError:
         raise _killed() from None
     theirs.close()
     return ours
 
 
-def answer(asked: socket.socket) -> None:
+def answer(asked: _socket.socket) -> None:
     """Wait for the worker's answer.
 
     :raises LxcError: what it met, or that it is gone
@@ -58,7 +57,7 @@ def answer(asked: socket.socket) -> None:
     asked.settimeout(_TIMEOUT)
     try:
         data = asked.recv(_LARGEST)
-    except socket.timeout:
+    except _socket.timeout:
         raise LxcError("wait %d s for" % _TIMEOUT, "the network worker",
                        errno.ETIMEDOUT) from None
     asked.close()
@@ -89,7 +88,7 @@ def serve(requests: _socket.socket, pyroute2: str | None) -> None:
         netlink = Netlink()
     except LxcError as error:
         problem = error
-    size = socket.CMSG_SPACE(2 * array.array("i").itemsize)
+    size = _socket.CMSG_SPACE(2 * array.array("i").itemsize)
     while True:
         data, control, _flags, _address = requests.recvmsg(_LARGEST, size)
         if not data:
@@ -98,7 +97,7 @@ def serve(requests: _socket.socket, pyroute2: str | None) -> None:
         for _level, _kind, payload in control:
             descriptors.frombytes(payload)
         namespace, reply = descriptors
-        reply_to = socket.socket(fileno=reply)
+        reply_to = _socket.socket(fileno=reply)
         fault.point("network:asked")
         request = json.loads(data)
         if any(link.get("script_up") for link in request["networks"]):
@@ -109,7 +108,7 @@ def serve(requests: _socket.socket, pyroute2: str | None) -> None:
         reply_to.close()
 
 
-def _fork(request: dict[str, Any], namespace: int, reply_to: socket.socket,
+def _fork(request: dict[str, Any], namespace: int, reply_to: _socket.socket,
           problem: LxcError | None) -> None:
     """A script may take its time, and other containers shall not wait for it."""
     while True:  # those before
@@ -131,7 +130,7 @@ def _fork(request: dict[str, Any], namespace: int, reply_to: socket.socket,
 
 
 def _handle(netlink: Netlink | None, problem: LxcError | None, request: dict[str, Any],
-            namespace: int, reply_to: socket.socket) -> None:
+            namespace: int, reply_to: _socket.socket) -> None:
     """:param problem: why there is no netlink"""
     try:
         if netlink is None:

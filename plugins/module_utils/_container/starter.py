@@ -8,14 +8,13 @@ the copy that the namespace gets (mount_namespaces(7), "Restrictions").
 """
 from __future__ import annotations
 
-import _socket
+import _socket  # socket's own functions make enums
 import array
 import errno
 import json
 import os
 import resource
 import signal
-import socket
 import time
 
 from .._kernel import cgroup_tree, idmaps, mounts, processes, syscalls
@@ -79,7 +78,7 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
                 error = LxcError("start container", name, detail=repr(error))
             answer = {"pid": made.pid, "helper": made.helper, "error": error.to_dict()}
         link.sendmsg([json.dumps(answer).encode()],
-                     [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if fds else [])
+                     [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fds)] if fds else [])
         made.let_go()
         # Also of what a failure has left.
         processes.close_all_but(link.fileno(), network_worker.fileno(), *locks)
@@ -400,7 +399,7 @@ def _let_go(plan: dict[str, Any], made: _Made) -> None:
     last = b""
     while True:
         data, control, _flags, _address = link.recvmsg(
-            _LARGEST, socket.CMSG_SPACE(_MOST_FDS * fds.itemsize))
+            _LARGEST, _socket.CMSG_SPACE(_MOST_FDS * fds.itemsize))
         for _level, _kind, payload in control:
             fds.frombytes(payload)
             made.fds.extend(fds)

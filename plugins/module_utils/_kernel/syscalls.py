@@ -138,7 +138,7 @@ _pidfd_open = _declare_syscall("pidfd_open", _INT, _UINT)
 _pidfd_send_signal = _declare_syscall("pidfd_send_signal", _INT, _INT, _PTR, _UINT)
 _close_range = _declare_syscall("close_range", _UINT, _UINT, _UINT)
 _keyctl = _declare_syscall("keyctl", _INT, _STR)
-_seccomp = _declare_syscall("seccomp", _UINT, _UINT, _STR)
+_seccomp = _declare_syscall("seccomp", _UINT, _UINT, _PTR)
 _capget = _declare_syscall("capget", _STR, _PTR)
 _capset = _declare_syscall("capset", _STR, _STR)
 _bpf = _declare_syscall("bpf", _INT, _STR, _UINT)
@@ -275,19 +275,26 @@ def new_session_keyring() -> None:
     _check(_keyctl(1, None), "keyctl")
 
 
+class _FilterProgram(ctypes.Structure):
+    """``struct sock_fprog``. A buffer would be of a type that is made for its length, which costs a
+    forked process 26 pages."""
+
+    _fields_ = [("len", ctypes.c_ushort), ("filter", _STR)]
+
+
 def seccomp_set_filter(instructions: bytes) -> None:
     """SECCOMP_SET_MODE_FILTER with 8-byte ``struct sock_filter`` instructions."""
-    program = ctypes.create_string_buffer(instructions, len(instructions))
-    header = struct.pack("HxxxxxxQ", len(instructions) // 8, ctypes.addressof(program))
-    _check(_seccomp(1, 0, header), "seccomp")
+    program = _FilterProgram(len(instructions) // 8, instructions)
+    _check(_seccomp(1, 0, ctypes.byref(program)), "seccomp")
 
 
 _CAPABILITY_HEADER = struct.pack("Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+_CapabilitySets = ctypes.c_char * 24  # kept: to make the type costs a forked process more pages
 
 
 def capget() -> tuple[int, int, int]:
     """:returns: effective, permitted and inheritable sets as bit masks"""
-    data = ctypes.create_string_buffer(24)
+    data = _CapabilitySets()
     _check(_capget(_CAPABILITY_HEADER, ctypes.addressof(data)), "capget")
     low_e, low_p, low_i, high_e, high_p, high_i = struct.unpack("6I", data.raw)
     return low_e | high_e << 32, low_p | high_p << 32, low_i | high_i << 32
