@@ -112,8 +112,10 @@ def test_many_and_one_of_them_bad(box: Sandbox) -> None:
 @pytest.mark.parametrize("check", [False, True])
 def test_what_can_not_be_set_is_said_beforehand(box: Sandbox, check: bool) -> None:
     box.launch("never")
+    version1 = os.path.exists("/sys/fs/cgroup/memory/memory.limit_in_bytes")
     for key, words in (("pids.current", "It can only be read"), ("pids.mx", "but pids.max"),
-                       ("memory.limt", "but memory.")):
+                       ("memory.limt", "but memory.limit_in_bytes") if version1 else
+                       ("memory.hihg", "but memory.high")):
         done = task(box.names[0], check=check, settings={key: 5})
         assert done["failed"] and words in done["msg"] and not done["changed"]
     assert store.need_definition(box.names[0])["cgroup"] == {}

@@ -144,7 +144,8 @@ class _Launch:
         self._waiting.reverse()
         while self._waiting:
             if not self._idle:
-                if len(self._starters) >= len(self._processors):
+                # One more where some wait for the network worker.
+                if len(self._starters) >= len(self._processors) + bool(self._network_worker):
                     break
                 self._idle.append(self._fork_starter())
             name = self._waiting.pop()
@@ -166,7 +167,7 @@ class _Launch:
 
     def _fork_starter(self) -> _Starter:
         ours, theirs = _socketpair()
-        processor = self._processors[len(self._starters)]
+        processor = self._processors[len(self._starters) % len(self._processors)]
         pid = os.fork()
         if pid == 0:
             try:
