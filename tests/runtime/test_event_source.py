@@ -19,7 +19,8 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.fleet.lxc.plugins.module_utils._container import events, store
+import yaml
+from ansible_collections.fleet.lxc.plugins.module_utils._container import events, store, wait
 
 PATH = (pathlib.Path(__file__).parents[2]
         / "extensions/eda/plugins/event_source/lxc_events.py")
@@ -220,5 +221,43 @@ def test_what_ssh_is_told(tmp_path: pathlib.Path) -> None:
     words = source.Host("root@h", {"ssh_arguments": ["-p", 2222], "become": True}).command("a:1")
     assert words[0] == "ssh" and words[-2] == "root@h" and ["-p", "2222"] == words[-5:-3]
     assert words[-1].startswith("sudo -n python3 -I -c '") and words[-1].endswith(" a:1")
-    with pytest.raises(ValueError, match="since"):
-        asyncio.run(source.main(None, {"since": "yesterday"}))
+
+
+@pytest.mark.parametrize("given,said", [
+    ({"since": "yesterday"}, "since is 'yesterday', and neither 'now' nor 'beginning'"),
+    ({"host": ["a"]}, "there is no option host; there are hosts, containers, states, since, "
+                      "state_file, become, python, ssh_arguments"),
+    ({"hosts": "a"}, "hosts is 'a', and no list"),
+    ({"containers": "web*"}, "containers is 'web*', and no list"),
+    ({"containers": [1]}, "containers has 1, which is no text"),
+    ({"states": "STOPPED"}, "states is 'STOPPED', and no list"),
+    ({"states": ["stopped"]}, "states has 'stopped', which is none of STOPPED, STARTING, RUNNING, "
+                              "STOPPING, ABORTING, FREEZING, FROZEN, THAWED"),
+    ({"ssh_arguments": "-p 2222"}, "ssh_arguments is '-p 2222', and no list"),
+    ({"hosts": [7]}, "hosts has 7, which is neither text nor a dictionary"),
+    ({"hosts": [{"host": "a"}]}, "hosts has {'host': 'a'}, with host besides name, ssh, become, "
+                                 "python"),
+    ({"hosts": [{"become": True}]}, "hosts has {'become': True}, with neither name nor ssh"),
+    ({"hosts": ["a", {"name": "a", "ssh": "b"}]}, "hosts has a twice"),
+    ({"state_file": "/nonexistent/cursors"}, "state_file is '/nonexistent/cursors', and there is "
+                                             "no folder /nonexistent"),
+])
+def test_wrong_arguments_are_refused(given: dict[str, t.Any], said: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        asyncio.run(asyncio.wait_for(source.main(None, given), 20))
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("text", ['{"here": ', "[]", '{"here": 1}', "\xff"])
+def test_a_state_file_that_is_none_is_refused(text: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "cursors"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError) as caught:
+        asyncio.run(asyncio.wait_for(source.main(None, {"state_file": str(path)}), 20))
+    assert str(caught.value) == ("state_file is '%s', which is no state file of lxc_events: remove "
+                                 "it, or name another" % path)
+
+
+def test_the_options_and_states_are_those_of_the_documentation() -> None:
+    assert source._OPTIONS == tuple(yaml.safe_load(source.DOCUMENTATION)["options"])
+    assert source._STATES == wait.STATES

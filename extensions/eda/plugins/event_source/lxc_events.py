@@ -93,6 +93,10 @@ _REMOTE = (
     "sys.path.insert(0,'/proc/self/fd/%d'%f);"
     "from fleet_lxc._container.event_follow import follow;"
     "follow(sys.argv[1] or None if sys.argv[1]!='beginning' else '')")
+_OPTIONS = ("hosts", "containers", "states", "since", "state_file", "become", "python",
+            "ssh_arguments")
+_OF_A_HOST = ("name", "ssh", "become", "python")
+_STATES = ("STOPPED", "STARTING", "RUNNING", "STOPPING", "ABORTING", "FREEZING", "FROZEN", "THAWED")
 _PATIENCE = 45          # seconds without a line, after which a connection is dead
 _PAUSES = (1.0, 30.0)   # seconds between two tries: first, longest
 _LINE = 1 << 20         # bytes
@@ -114,14 +118,61 @@ def archive() -> bytes:
     return base64.b64encode(made.getvalue()) + b"\n"
 
 
+def check(args: dict[str, Any]) -> None:
+    """Refuse what would be no error later on, but a source that is silent, or says too much.
+
+    A text in the place of a list would be taken letter by letter.
+
+    :raises ValueError: that says which option, and why
+    """
+    for name in args:
+        if name not in _OPTIONS and name != "eda_feedback_queue":  # ansible-rulebook's own
+            raise ValueError("there is no option %s; there are %s" % (name, ", ".join(_OPTIONS)))
+    for name in ("hosts", "containers", "states", "ssh_arguments"):
+        if args.get(name) is not None and not isinstance(args[name], list):
+            raise ValueError("%s is %r, and no list" % (name, args[name]))
+    for word in args.get("containers") or []:
+        if not isinstance(word, str):
+            raise ValueError("containers has %r, which is no text" % (word,))
+    for word in args.get("states") or []:
+        if word not in _STATES:
+            raise ValueError("states has %r, which is none of %s" % (word, ", ".join(_STATES)))
+    if (args.get("since") or "now") not in ("now", "beginning"):
+        raise ValueError("since is %r, and neither 'now' nor 'beginning'" % (args["since"],))
+    for entry in args.get("hosts") or []:
+        if not isinstance(entry, (str, dict)):
+            raise ValueError("hosts has %r, which is neither text nor a dictionary" % (entry,))
+        others = [str(key) for key in entry if key not in _OF_A_HOST] \
+            if isinstance(entry, dict) else []
+        if others:
+            raise ValueError("hosts has %r, with %s besides %s"
+                             % (entry, ", ".join(others), ", ".join(_OF_A_HOST)))
+        if isinstance(entry, dict) and not (entry.get("name") or entry.get("ssh")):
+            raise ValueError("hosts has %r, with neither name nor ssh" % (entry,))
+
+
 class Cursors:
     """How far each host has been read, also after a restart where there is a file."""
 
     def __init__(self, path: str | None) -> None:
         self._path = pathlib.Path(path) if path else None
         self._known: dict[str, str] = {}
-        if self._path is not None and self._path.exists():
-            self._known = json.loads(self._path.read_text())
+        if self._path is None:
+            return
+        if not self._path.parent.is_dir():
+            raise ValueError("state_file is %r, and there is no folder %s"
+                             % (path, self._path.parent))
+        if self._path.exists():
+            self._known = self._read(self._path)
+
+    @staticmethod
+    def _read(path: pathlib.Path) -> dict[str, str]:
+        with contextlib.suppress(ValueError):
+            known = json.loads(path.read_text())
+            if isinstance(known, dict) and all(isinstance(one, str) for one in known.values()):
+                return known
+        raise ValueError("state_file is %r, which is no state file of lxc_events: remove it, or "
+                         "name another" % str(path))
 
     def get(self, host: str) -> str | None:
         return self._known.get(host)
@@ -236,12 +287,16 @@ class Host:
 
 async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     """Called by ansible-rulebook."""
+    check(args)
+    hosts = [Host(entry, args) for entry in args.get("hosts") or ["localhost"]]
+    # How far a host has been read is kept by its name.
+    names = [host.name for host in hosts]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError("hosts has %s twice" % name)
     cursors = Cursors(args.get("state_file"))
     begin = args.get("since") or "now"
-    if begin not in ("now", "beginning"):
-        raise ValueError("since is %r, and neither 'now' nor 'beginning'" % begin)
     program = archive()
-    hosts = [Host(entry, args) for entry in args.get("hosts") or ["localhost"]]
     following = [asyncio.ensure_future(
         host.follow(queue, cursors, "" if begin == "now" else begin, program)) for host in hosts]
     try:
