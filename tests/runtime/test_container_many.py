@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     freezer,
     lifecycle,
+    operation,
     store,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
@@ -21,6 +22,14 @@ from container_sandbox import Sandbox, left_in_cgroups
 from faults import goes_on, is_true, kernel_pids, settled
 
 box = pytest.fixture(faults.sandbox)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last of fifty gets the lock when an emulated machine has carried out the others."""
+    monkeypatch.setattr(operation, "_LOCK_TIMEOUT", 600)
+
+
 Run = t.Callable[[], dict[str, t.Union[dict[str, t.Any], LxcError]]]
 
 
