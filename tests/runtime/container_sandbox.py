@@ -23,7 +23,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import Lx
 PREFIX = "fleet-lxc-test-"
 TREE = "fleet-lxc"  # in each hierarchy: not taken from the code that is tested
 SLEEP = ["/bin/busybox", "sleep", "100000"]
-PATIENCE = 20  # seconds; only how long a hanging test takes to fail
+PATIENCE = 60  # seconds; only how long a hanging test takes to fail, also in an emulated machine
 # The host's programs, such as Python, for what busybox can't do.
 USR = {"source": "/usr", "target": "/usr", "read_only": True}
 

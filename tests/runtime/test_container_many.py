@@ -25,7 +25,7 @@ box = pytest.fixture(faults.sandbox)
 
 
 @pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def _patience(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:  # after the box's own
     """The last of fifty gets the lock when an emulated machine has carried out the others."""
     monkeypatch.setattr(operation, "_LOCK_TIMEOUT", 600)
 
@@ -41,14 +41,14 @@ def in_processes(operations: list[Run]) -> str:
     ready, go = os.pipe()
     told = os.memfd_create("errors")
     children = []
-    for operation in operations:
+    for one in operations:
         child = os.fork()
         if child == 0:
             text = "it raised\n"
             try:
                 os.close(go)
                 os.read(ready, 1)
-                text = "".join("%s\n" % outcome for outcome in operation().values()
+                text = "".join("%s\n" % outcome for outcome in one().values()
                                if isinstance(outcome, LxcError))
             finally:
                 os.write(told, text.encode())  # the offset is shared
