@@ -83,9 +83,8 @@ def test_no_container_or_hook_stays_on_the_processor_that_it_was_made_on(
         box: Sandbox, init: bool) -> None:
     every = os.sched_getaffinity(0)
     seen = box.folder / "seen"
-    names = [box.define("fault%d" % number, init=init, hooks={
-        "pre-start": ["grep Cpus_allowed_list /proc/self/status >> %s; :" % seen]})
-             for number in range(6)]
+    hooks = {"pre-start": ["grep Cpus_allowed_list /proc/self/status >> %s; :" % seen]}
+    names = [box.define("fault%d" % number, init=init, hooks=hooks) for number in range(6)]
     os.sched_setaffinity(0, [min(every)])  # nor on whose who asks has
     try:
         outcomes = lifecycle.start(names)
