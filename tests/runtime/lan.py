@@ -18,6 +18,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import N
 from network_sandbox import inside, new_namespace
 
 HOST, HOST6, MAC = "192.0.2.10", "2001:db8::10", "02:00:00:00:00:10"
+FOREVER = 0xFFFFFFFF  # as a lifetime
 GATEWAY, GATEWAY6, FAR = "192.0.2.1", "2001:db8::1", "198.51.100.1"
 # A NIC as administrators have them: two addresses of a network, a label, a lifetime, a route
 # that another one lies behind, tables, metrics, both families.
@@ -116,8 +117,22 @@ def batch(commands: str) -> None:
     subprocess.run(["ip", "-batch", "-"], input=commands, check=True, text=True)
 
 
+class Expiry:
+    """When a lifetime ends. The kernel's seconds are whole, and an emulated machine takes some to
+    look."""
+
+    def __init__(self, seconds: int) -> None:
+        self.at = time.monotonic() + seconds
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expiry) and abs(self.at - other.at) < 20
+
+    def __repr__(self) -> str:
+        return "Expiry(in %d s)" % (self.at - time.monotonic())
+
+
 def show(link: str) -> dict[str, t.Any]:
-    """All that ``ip`` shows of a link, lifetimes to the minute."""
+    """All that ``ip`` shows of a link."""
     return show_all()[link]
 
 
@@ -131,7 +146,7 @@ def show_all() -> dict[str, dict[str, t.Any]]:
         found[name] = {
             "link": (one["address"], one["mtu"], one.get("master"), "UP" in one["flags"], mode),
             "addresses": [
-                {key: value // 60 if key.endswith("life_time") else value
+                {key: Expiry(value) if key.endswith("life_time") and value != FOREVER else value
                  for key, value in address.items() if key not in ("tentative", "nodad")}
                 for address in one["addr_info"]], "routes": []}
     for family in ("-4", "-6"):
