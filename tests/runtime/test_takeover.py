@@ -28,6 +28,9 @@ from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import N
 from lan import FAR, GATEWAY, GATEWAY6, HOST, HOST6, MAC, Lan, batch, ip, show, show_all
 from network_sandbox import inside, new_sandbox
 
+# Packets that a move may lose: an emulated machine takes long enough over one.
+LOST = 4 if os.environ.get("FLEET_LXC_EMULATED") else 0
+
 sandbox = pytest.fixture(new_sandbox)
 
 
@@ -153,7 +156,7 @@ def test_undo_of_a_return_at_every_step(netlink: Netlink) -> None:
 
 def test_undo_after_the_kernel_itself_refused(netlink: Netlink) -> None:
     """Each message of the plan fails in turn, whichever step it belongs to."""
-    before, exchange = show_all(), Netlink.exchange
+    exchange = Netlink.exchange
     left = 0
 
     def refuse(self: Netlink, steps: t.Any) -> t.Any:
@@ -164,6 +167,7 @@ def test_undo_after_the_kernel_itself_refused(netlink: Netlink) -> None:
         return exchange(self, steps)
 
     for number in range(200):
+        before = show_all()
         made, found = plan(netlink, takeover="eth0")
         left = number + 1
         with pytest.MonkeyPatch.context() as patch:
@@ -220,7 +224,7 @@ def test_a_nic_without_cable_is_taken_over_too(lan: Lan, netlink: Netlink) -> No
         switch.set_link("h", up=True)
 
 
-def test_a_strict_rp_filter_is_kept_and_drops_nothing(lan: Lan, netlink: Netlink) -> None:
+def test_a_strict_rp_filter_is_kept_and_loses_nothing(lan: Lan, netlink: Netlink) -> None:
     for name in ("all", "eth0"):
         with open("/proc/sys/net/ipv4/conf/%s/rp_filter" % name, "w", encoding="ascii") as file:
             file.write("1")
@@ -229,7 +233,7 @@ def test_a_strict_rp_filter_is_kept_and_drops_nothing(lan: Lan, netlink: Netlink
         with open("/proc/sys/net/ipv4/conf/br0/rp_filter", encoding="ascii") as file:
             assert file.read() == "1\n"
         run(netlink, "absent")
-    assert lost[HOST] <= 2  # one a move, as without it; by a wrong filter all of them
+    assert lost[HOST] <= 2 * LOST
 
 
 @pytest.mark.parametrize("options, says", [
@@ -271,7 +275,7 @@ def test_routes_by_nexthop_objects_are_written_out_on_the_bridge(
     nexthop_routes()
     with lan.pings(lan.client, HOST) as lost:
         run(netlink, takeover="eth0")
-    assert lost[HOST] <= 1
+    assert lost[HOST] <= LOST
     found = [*json.loads(ip("-j", "route")), *json.loads(ip("-6", "-j", "route"))]
     by = {route["dst"]: route for route in found
           if route["dst"].startswith(("10.7", "2001:db8:7:"))}
