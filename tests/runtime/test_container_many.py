@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+import socket
 import typing as t
 
 import faults
@@ -15,6 +16,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     freezer,
     lifecycle,
     operation,
+    starter,
     store,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
@@ -97,6 +99,23 @@ def test_no_container_or_hook_stays_on_the_processor_that_it_was_made_on(
     status = pathlib.Path("/proc/self/status").read_text().splitlines()
     assert seen.read_text().splitlines() == 6 * [
         line for line in status if line.startswith("Cpus_allowed_list")]
+
+
+def test_a_starter_goes_on_where_its_processor_has_gone() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    child = os.fork()
+    if child == 0:
+        try:
+            ours.close()
+            starter.serve(theirs, {}, theirs, [], 1023)
+        finally:
+            os._exit(0)
+    theirs.close()
+    for _number in range(3):  # it stays there from its second container on
+        ours.send(b"fleet-lxc-test-none")
+        assert b"error" in ours.recv(65536)
+    ours.close()
+    os.waitpid(child, 0)
 
 
 def test_fifty_start_and_stop_fifty_names(box: Sandbox) -> None:

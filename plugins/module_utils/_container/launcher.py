@@ -80,9 +80,7 @@ class _Launch:
         self._complete = False
         self._starters: list[_Starter] = []
         self._idle: list[_Starter] = []
-        processors = sorted(os.sched_getaffinity(0))
-        first = os.getpid() % len(processors)  # not all that one launcher makes alone on the same
-        self._processors = processors[first:] + processors[:first]
+        self._processors: list[int] = []
         self._locks: dict[str, int] = {}
         self._failing = 0   # starts that have failed and are being undone
         self._files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -93,6 +91,9 @@ class _Launch:
         for path in self._common["monitor_folders"]:
             _enter(path)
         fault.point("launcher:entered")
+        processors = sorted(os.sched_getaffinity(0))  # those of the monitors' cpuset
+        first = os.getpid() % len(processors)  # not each launcher's first starter on the same
+        self._processors = processors[first:] + processors[:first]
         # Three descriptors and a lock for each container; starters go back to what it was.
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))
         gc.disable()

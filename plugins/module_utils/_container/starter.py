@@ -50,7 +50,7 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
         if not name:
             return
         if staged:
-            os.sched_setaffinity(0, [processor])
+            _stay_on(processor)
         made = _Made()
         fds = array.array("i")
         try:
@@ -82,6 +82,13 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
         made.let_go()
         # Also of what a failure has left.
         processes.close_all_but(link.fileno(), network_worker.fileno(), *locks)
+
+
+def _stay_on(processor: int) -> None:
+    try:
+        os.sched_setaffinity(0, [processor])
+    except OSError:
+        pass  # it has gone, or a cpuset has changed: only slower
 
 
 class _Made:
