@@ -222,7 +222,8 @@ options:
         sysctls, where the task does not say otherwise.
       - With O(addresses) the bridge gets those of the NIC's addresses that are listed.
       - O(state=absent) gives all that back to the NIC, which the bridge's alias names. This option
-        can be left out there.
+        can be left out there. Addresses that the bridge had before it took the NIC over go with
+        the bridge.
     type: str
   gateway4:
     description: Replaces the default route of IPv4 over this bridge, in the main table.

@@ -117,6 +117,16 @@ def batch(commands: str) -> None:
     subprocess.run(["ip", "-batch", "-"], input=commands, check=True, text=True)
 
 
+def link_local(link: str) -> str:
+    """Its IPv6 address that the kernel makes, as soon as it is there."""
+    while True:
+        for one in json.loads(ip("-j", "-6", "address", "show", "dev", link)):
+            for address in one["addr_info"]:
+                if address["scope"] == "link" and not address.get("tentative"):
+                    return str(address["local"])
+        time.sleep(0.001)
+
+
 class Expiry:
     """When a lifetime ends. The kernel's seconds are whole, and an emulated machine takes some to
     look."""
@@ -180,10 +190,7 @@ def lan(setup: str = _HOST_SETUP) -> t.Iterator[Lan]:
         with inside(client):
             batch(_CLIENT_SETUP)
         batch(setup % {"mac": MAC})
-        while not any(address["scope"] == "link" and not address.get("tentative")
-                      for one in json.loads(ip("-j", "-6", "address", "show", "dev", "eth0"))
-                      for address in one["addr_info"]):
-            time.sleep(0.001)
+        link_local("eth0")
         yield Lan(switch, gateway, client)
 
 

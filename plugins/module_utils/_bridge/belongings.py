@@ -28,6 +28,7 @@ SETTINGS = tuple("net/ipv4/conf/%%s/%s" % key for key in (
 RP_FILTER = "net/ipv4/conf/%s/rp_filter"
 GENERATION = "net/ipv6/conf/%s/addr_gen_mode"
 NO_GENERATION = "1"  # IN6_ADDR_GEN_MODE_NONE
+_ALIAS_SIZE = 256  # the kernel's IFALIASZ, with the NUL
 
 
 def alias_of(bridge: str) -> str:
@@ -58,6 +59,28 @@ def settings_of(name: str) -> dict[str, str]:
     """The settings of a link; of ``default``, those that a new link will have."""
     found = {key: sysctls.read(key % name) for key in (*SETTINGS, GENERATION)}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def write_mark(nic: str, has: Belongings, own: Belongings | None) -> str:
+    """The alias of a bridge that takes over a NIC: the NIC's name, its way to make a link-local
+    address, and the addresses that the bridge has of its own, which end with it and never go to
+    the NIC.
+
+    :param has: what the NIC has
+    :param own: what the bridge has, None for a new one
+    """
+    words = [MARK + nic, has.settings.get(GENERATION, NO_GENERATION)]
+    nics = {address.text for address in has.addresses}
+    for address in own.addresses if own else ():
+        if address.text not in nics and len(" ".join([*words, address.text])) < _ALIAS_SIZE:
+            words.append(address.text)
+    return " ".join(words)
+
+
+def read_mark(mark: str) -> tuple[str, str, list[str]]:
+    """:returns: the three that :func:`write_mark` tells; "" as the NIC for an alias of others"""
+    words = mark[len(MARK):].split(" ") if mark.startswith(MARK) else [""]
+    return words[0], words[1] if len(words) > 1 else NO_GENERATION, words[2:]
 
 
 def movable_routes(belongings: Belongings) -> list[Route]:

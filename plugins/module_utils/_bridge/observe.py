@@ -15,12 +15,12 @@ from .._kernel.link_config import LinkConfig
 from .._kernel.nftables import Nftables
 from . import dnsmasq
 from .belongings import (
-    MARK,
     RP_FILTER,
     Belongings,
     alias_of,
     movable_routes,
     observe_belongings,
+    read_mark,
     settings_of,
 )
 from .manager_files import manager_of, observe_files
@@ -118,7 +118,7 @@ def observe(netlink: Netlink, spec: BridgeSpec) -> BridgeState:
 
 def _observe_nic(netlink: Netlink, spec: BridgeSpec, state: BridgeState,
                  links: dict[str, Link]) -> None:
-    state.nic = spec.takeover or taken_nic(state.mark)
+    state.nic = spec.takeover or read_mark(state.mark)[0]
     state.nic_link = links.get(state.nic)
     if state.nic_link is not None:
         state.nic_has = observe_belongings(netlink, state.nic)
@@ -137,11 +137,6 @@ def _observe_vxlan(netlink: Netlink, spec: BridgeSpec, state: BridgeState,
             return
     if spec.vxlan is not None:
         state.vxlan_link = links.get(spec.vxlan.name)
-
-
-def taken_nic(mark: str) -> str:
-    """The NIC that a bridge with this alias took over, "" for none."""
-    return mark[len(MARK):].split(" ")[0] if mark.startswith(MARK) else ""
 
 
 def _observe_nat(name: str, state: BridgeState) -> None:

@@ -21,6 +21,8 @@ from .belongings import (
     RP_FILTER,
     in_adding_order,
     movable_routes,
+    read_mark,
+    write_mark,
 )
 from .moves import (
     AddRoute,
@@ -56,7 +58,7 @@ def check(spec: BridgeSpec, state: BridgeState) -> None:
     if nic is None:
         return
     link = state.nic_link
-    marked = state.mark[len(MARK):].split(" ")[0] if state.mark.startswith(MARK) else nic
+    marked = read_mark(state.mark)[0] or nic
     problem = hint = ""
     if marked != nic:
         problem = "the bridge has taken over %s" % marked
@@ -185,9 +187,8 @@ def plan_end(spec: BridgeSpec, state: BridgeState) -> list[Operation]:
         wanted = state.own.settings.get(RP_FILTER, "0")
     if _rp_filter(spec, state) != wanted:
         operations.append(SetSetting(spec.name, RP_FILTER, wanted, _rp_filter(spec, state)))
-    mark = "%s%s %s" % (MARK, state.nic, mode or NO_GENERATION)
     if not state.mark.startswith(MARK):
-        operations.append(Mark(spec.name, mark, state.mark))
+        operations.append(Mark(spec.name, write_mark(state.nic, has, state.own), state.mark))
     kept = [a.local for a in has.addresses
             if spec.addresses is None or a.link_local or a.text in spec.addresses]
     if kept and link["up"]:
@@ -205,10 +206,11 @@ def plan_back(spec: BridgeSpec, state: BridgeState) -> list[Operation]:
     strict = state.strict or own.settings.get(RP_FILTER) == "1"
     if strict and own.settings.get(RP_FILTER) != _LOOSE:
         operations.append(SetSetting(spec.name, RP_FILTER, _LOOSE, own.settings[RP_FILTER]))
+    _nic_name, mode, kept = read_mark(state.mark)
+    given = [address for address in own.addresses if address.text not in kept]
     there = {address.text for address in has.addresses}
     operations += [GiveAddress(nic, address, spec.name)
-                   for address in in_adding_order(own.addresses)
-                   if address.text not in there]
+                   for address in in_adding_order(given) if address.text not in there]
     if own.neighbours:
         operations.append(TellNeighbours(nic, tuple(own.neighbours), spec.name))
     routes = _routes(own)
@@ -216,14 +218,13 @@ def plan_back(spec: BridgeSpec, state: BridgeState) -> list[Operation]:
     operations += [DropRoute(spec.name, route, own.index) for route in reversed(routes)
                    if not replaces(route)]
     operations += [DropAddress(spec.name, address)
-                   for address in reversed(in_adding_order(own.addresses))]
+                   for address in reversed(in_adding_order(given))]
     operations.append(RemovePort(spec.name, nic))
-    mode = state.mark.split(" ")[-1] if state.mark.startswith(MARK) else NO_GENERATION
     before = has.settings.get(GENERATION)
     if before is not None and mode.isdigit() and mode != before:
         operations.append(SetSetting(nic, GENERATION, mode, before))
-    if own.addresses and state.nic_link["up"]:
-        operations.append(Announce(nic, tuple(a.local for a in own.addresses)))
+    if given and state.nic_link["up"]:
+        operations.append(Announce(nic, tuple(a.local for a in given)))
     return operations
 
 
