@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import subprocess
+import sys
 
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import store
@@ -82,3 +84,17 @@ def test_the_archive_of_a_module_has_them() -> None:
     listed = {"%s/%s" % (floor, name) for floor, names in FILES.items()
               for name in names if name != "__init__"}
     assert listed - seen == set()
+
+
+@pytest.mark.parametrize("program", ["launcher", "attach", "attach_command"])
+def test_what_forks_has_little_loaded(program: str) -> None:
+    """What these import is copied, and costs, with each container: see lean.py."""
+    code = ("import sys; sys.path.insert(0, %r); sys.dont_write_bytecode = True\n"
+            "import ansible_collections.fleet.lxc.plugins.module_utils._container.%s\n"
+            "print(*sys.modules)" % (str(pathlib.Path(store.__file__ or "").parents[6]), program))
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, text=True,
+                          capture_output=True)
+    loaded = set(done.stdout.split())
+    assert "ansible_collections.fleet.lxc.plugins.module_utils._kernel.lean" in loaded
+    assert loaded & {"array", "collections", "enum", "json", "re", "signal", "socket",
+                     "typing"} == set()

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-import signal
 
 from .._kernel import cgroup_tree, processes, syscalls
 from .._kernel.errors import LxcError
+from .._kernel.lean import json, signal
 from . import entry, runtime
 from .entry import Command
 from .target import DOING, Target

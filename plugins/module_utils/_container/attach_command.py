@@ -11,11 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import select
-import signal
 import struct
 import termios
 
 from .._kernel.errors import LxcError
+from .._kernel.lean import signal
 from . import attach, exchange, transfer
 from .entry import Command
 from .target import Target, resize

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 
 from .._kernel import cgroup_tree, cgroups, freezers, mounts
 from .._kernel.errors import LxcError
+from .._kernel.lean import signal
 from . import container_log, events, fault, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms

@@ -7,11 +7,11 @@ Nothing of it is loaded by the launcher and its monitors.
 """
 from __future__ import annotations
 
-import json
 import os
 import sys
 
 from .._kernel.errors import LxcError
+from .._kernel.lean import json
 from . import autostart, freezer, lifecycle, observe, operation, store, usage
 from .signals import signal_name
 

@@ -4,16 +4,15 @@
 """``fleet-lxc console``: the caller's terminal on one of a container's, as lxc-console has it."""
 from __future__ import annotations
 
-import array
 import errno
-import json
 import os
 import select
-import signal
 import socket
 import termios
 
+from .._kernel import descriptors
 from .._kernel.errors import LxcError
+from .._kernel.lean import json, signal
 from . import console_server, observe, store
 from .target import resize
 
@@ -46,9 +45,7 @@ class Terminal:
             self._link.settimeout(_PATIENCE)
             self._link.connect("%s/%s" % (store.run_folder(name), console_server.FILE))
             self._link.send(json.dumps({"container": name, "tty": tty}).encode())
-            fds = array.array("i")
-            data, control, _flags, _address = self._link.recvmsg(
-                console_server.LARGEST, socket.CMSG_SPACE(fds.itemsize), socket.MSG_CMSG_CLOEXEC)
+            data, fds = descriptors.receive(self._link)
         except OSError as error:
             self._link.close()
             if not status["monitor_pid"]:
@@ -57,8 +54,6 @@ class Terminal:
                                "the container gives it a console and a log again." % name,
                                "its monitor was killed, and the console with it") from None
             raise LxcError.from_os("connect to the console of", name, error) from error
-        for _level, _kind, payload in control:
-            fds.frombytes(payload)
         if not fds:
             self._link.close()
             why = json.loads(data or b"{}").get("error", "")

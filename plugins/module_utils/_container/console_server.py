@@ -10,11 +10,11 @@ from the console a copy of what is said there: the original goes to the log.
 from __future__ import annotations
 
 import _socket  # socket's own functions make enums
-import array
-import json
 import os
 import struct
 
+from .._kernel import descriptors
+from .._kernel.lean import json
 from . import store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -97,8 +97,7 @@ class Server:
             fd = console.master if number == 0 else console.others[number - 1]
             if number < 0 or number in console.clients.values() and number > 0:
                 raise ValueError(number)
-            client.sendmsg([b"{}"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS,
-                                      array.array("i", [fd]))])
+            descriptors.send(client, b"{}", [fd])
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             try:
                 client.send(json.dumps({"error": type(error).__name__}).encode())

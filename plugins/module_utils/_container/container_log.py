@@ -12,6 +12,8 @@ import _socket  # socket's own functions make enums
 import os
 import time
 
+from .._kernel.lean import json
+
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any
@@ -43,8 +45,6 @@ def wanted(definition: dict[str, Any], default: str) -> dict[str, Any] | None:
 
 def prepare(name: str, settings: dict[str, Any] | None) -> None:
     """For the run that begins. What can't be written is no reason not to start."""
-    import json  # which spec.py, that has this module's names, does without
-
     path = _settings(name)
     try:
         if settings is None:
@@ -63,8 +63,6 @@ def _wanted_by(name: str) -> dict[str, Any] | None:
         fd = os.open(_settings(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
-    import json
-
     try:
         found = json.loads(os.read(fd, 8192))
         return found if isinstance(found, dict) else None
@@ -125,8 +123,6 @@ def tell_event(name: str, facts: dict[str, Any]) -> None:
     settings = _wanted_by(name)
     if settings is None:
         return
-    import json
-
     said = dict(facts)
     state, error = said.pop("state", ""), said.pop("error", None)
     level = "error" if error else "warn" if said.get("oom_kills") else "info"

@@ -8,18 +8,16 @@ rights until the very end. So nothing is imported after setns(2).
 """
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
 import errno
 import fcntl
 import gc
-import json
 import os
-import signal
 import stat
 import termios
 
 from .._kernel import capabilities, syscalls
 from .._kernel.errors import LxcError
+from .._kernel.lean import json, signal
 from . import program, transfer, users
 from .target import DOING
 
@@ -102,7 +100,7 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
     """:param step: kept up to date with what is being done, to which thing"""
     plan = target.plan
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    syscalls.unblock_signals()
     os.setsid()
     for fd, source in enumerate(stdio):
         os.dup2(source, fd)
@@ -132,7 +130,7 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
     program.forget_imports()
     if target.flags & syscalls.CLONE_NEWUSER:
         step[:] = "become root of the user namespace of", target.name
-        os.setgroups([])
+        syscalls.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         _hide()
@@ -236,15 +234,15 @@ def _give_up_rights(target: Target, account: users.Account, step: list[str]) -> 
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     elif seccomp:
         step[:] = "set", "the seccomp filter"
-        syscalls.seccomp_set_filter(bytes.fromhex(seccomp))
+        syscalls.seccomp_set_filter(seccomp)
     step[:] = "limit capabilities in", target.name
     capabilities.limit_bounding_set(target.capabilities)
     step[:] = "become", "%d:%d" % (account.uid, account.gid)
-    os.setgroups(account.groups)
+    syscalls.setgroups(account.groups)
     os.setresgid(account.gid, account.gid, account.gid)
     os.setresuid(account.uid, account.uid, account.uid)
     _hide()
     capabilities.limit(target.capabilities)
     if target.no_new_privs and seccomp:
         step[:] = "set", "the seccomp filter"
-        syscalls.seccomp_set_filter(bytes.fromhex(seccomp))
+        syscalls.seccomp_set_filter(seccomp)

@@ -8,10 +8,10 @@ quiet host from a dead connection, and knows where to go on. It ends with standa
 """
 from __future__ import annotations
 
-import json
 import os
 import time
 
+from .._kernel.lean import json
 from .event_stream import EventStream
 
 SILENCE = 10.0  # seconds

@@ -4,13 +4,13 @@
 """Reads the host's stream of events, from a position on, across files that were renamed."""
 from __future__ import annotations
 
-import json
 import os
 import select
 import time
 
 from .._kernel import syscalls
 from .._kernel.errors import LxcError
+from .._kernel.lean import json
 from . import events, store
 
 TYPE_CHECKING = False

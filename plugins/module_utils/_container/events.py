@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import time
 
+from .._kernel.lean import json
 from . import container_log
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms

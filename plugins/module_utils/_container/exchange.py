@@ -11,12 +11,12 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-import signal
 import termios
 import time
 
 from .._kernel import processes
 from .._kernel.errors import LxcError
+from .._kernel.lean import signal
 from . import attach
 from .target import Target
 

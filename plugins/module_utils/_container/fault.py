@@ -12,10 +12,10 @@ costs the comparison of two strings.
 """
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
 import os
 
 from .._kernel import syscalls
+from .._kernel.lean import signal
 
 VARIABLE = "FLEET_LXC_FAULT"
 _named = ("", False)
@@ -42,12 +42,12 @@ def point(name: str) -> None:
 
 def _reached() -> None:
     if _named[1]:
-        before = _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGUSR1])
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
         syscalls.set_process_name("fault")
-        _signal.sigwait([_signal.SIGUSR1])
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        signal.sigwait([signal.SIGUSR1])
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
-    os.kill(os.getpid(), _signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
     os._exit(137)  # the first process of a PID namespace survives a signal of its own
 
 

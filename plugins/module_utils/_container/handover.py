@@ -7,22 +7,18 @@ Over a SEQPACKET socket; whoever is killed before it has said anything leaves an
 """
 from __future__ import annotations
 
-import array
-import json
-import socket
-
+from .._kernel import descriptors
 from .._kernel.errors import LxcError
+from .._kernel.lean import json
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     import _socket
 
-_LARGEST = 1 << 16  # bytes of a message
-
 
 def give(link: _socket.socket, word: bytes, fd: int) -> None:
     """Hand over what was made."""
-    link.sendmsg([word], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
+    descriptors.send(link, word, [fd])
 
 
 def refuse(link: _socket.socket, error: LxcError) -> None:
@@ -36,13 +32,10 @@ def take(link: _socket.socket, doing: str, subject: str) -> tuple[bytes, int]:
     :param doing: what the other one was to do, for the error of one that was killed
     :raises LxcError: the other one's
     """
-    fds = array.array("i")
-    word, control, _flags, _address = link.recvmsg(_LARGEST, socket.CMSG_SPACE(fds.itemsize))
+    word, fds = descriptors.receive(link)
     link.close()
     if word[:1] == b"E":
         raise LxcError.from_dict(json.loads(word[1:]))
-    for _level, _kind, payload in control:
-        fds.frombytes(payload)
     if not fds:
         raise LxcError(doing, subject, detail="who did it was killed")
     return word, fds[0]

@@ -7,14 +7,13 @@ Without subprocess, since some run inside the container's namespaces, where noth
 """
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
 import errno
 import os
 import select
-import signal
 
 from .._kernel import syscalls
 from .._kernel.errors import LxcError
+from .._kernel.lean import signal
 from . import program
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -94,7 +93,7 @@ def _run(line: str, variables: dict[str, str], doing: str, command: str,
             os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             syscalls.close_range(3, cloexec=True)
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             program.default_signals()
             program.all_processors()
             if before:

@@ -8,20 +8,17 @@ until the very end. So nothing is imported after pivot_root, and no path is reso
 """
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
 import _socket  # socket's own functions make enums
-import array
 import errno
 import fcntl
-import json
 import os
-import signal
 import stat
 import struct
 import termios
 
-from .._kernel import capabilities, mounts, syscalls
+from .._kernel import capabilities, descriptors, mounts, syscalls
 from .._kernel.errors import LxcError
+from .._kernel.lean import json, signal
 from . import clocks, console_path, fault, hooks, program, reaper, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -66,7 +63,7 @@ def _hint(plan: dict[str, Any], doing: str, error: OSError) -> str:
 def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None:
     """:param step: kept up to date with what is being done, to which thing"""
     _die_with_the_monitor()
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    syscalls.unblock_signals()
     if plan["init"]:
         reaper.show_name()
     for path in plan["cgroups"]["v1"]:
@@ -93,7 +90,7 @@ def _become(plan: dict[str, Any], link: _socket.socket, step: list[str]) -> None
              for number, path in enumerate(plan.get("stdio") or ())]
     if plan["ids"]:
         step[:] = "become root of the user namespace of", plan["name"]
-        os.setgroups([])
+        syscalls.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         _die_with_the_monitor()  # set*id has cleared it
@@ -184,7 +181,7 @@ def _fork_program(plan: dict[str, Any], console: int, step: list[str]) -> None:
     of it, were it not process 1.
     """
     step[:] = "make a small init for", plan["name"]
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())
+    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
     child = os.fork()
     if child:
         program.default_signals()
@@ -195,7 +192,7 @@ def _fork_program(plan: dict[str, Any], console: int, step: list[str]) -> None:
     os.setpgid(0, 0)
     if plan["console"] != console_path.NONE:
         os.tcsetpgrp(console, os.getpid())  # with SIGTTOU blocked, which would stop it
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)  # a fork does not inherit it
 
 
@@ -398,7 +395,7 @@ def _make_terminals(dev: int, pts: int, plan: dict[str, Any], link: _socket.sock
         _place_terminal(dev, pts, number, name, plan["autodev"])
     if not plan["autodev"]:
         _bind_on(pts, "ptmx", dev, "ptmx")
-    link.sendmsg([b"console"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", passed))])
+    descriptors.send(link, b"console", passed)
     for fd in passed:
         if fd != slave:
             os.close(fd)
@@ -445,8 +442,8 @@ def _hide(plan: dict[str, Any], root: int, made: dict[str, int], step: list[str]
     writable = {}
     for path in plan["writable"]:
         step[:] = "keep writable", path
-        target = _open_if_there(root, path)
-        if target is not None:
+        target = mounts.open_if_there(root, path)
+        if target >= 0:
             writable[path] = mounts.bind(target)
             os.close(target)
     for mount in plan["kernel"]:
@@ -456,8 +453,8 @@ def _hide(plan: dict[str, Any], root: int, made: dict[str, int], step: list[str]
                                    recursive=False)
     for path in plan["read_only"]:
         step[:] = "make read-only", path
-        target = _open_if_there(root, path)
-        if target is not None:
+        target = mounts.open_if_there(root, path)
+        if target >= 0:
             mounts.attach(mounts.bind(target, "", ["ro"]), target)
     for path, tree in writable.items():
         mounts.attach(tree, mounts.open_in_root(root, path, follow_symlinks=False))
@@ -466,8 +463,8 @@ def _hide(plan: dict[str, Any], root: int, made: dict[str, int], step: list[str]
     empty = -1  # one file system for all folders
     for path in plan["masked"]:
         step[:] = "mask", path
-        target = _open_if_there(root, path)
-        if target is None:
+        target = mounts.open_if_there(root, path)
+        if target < 0:
             continue
         if not stat.S_ISDIR(os.fstat(target).st_mode):
             mounts.attach(syscalls.open_tree(null, "", recursive=False), target)
@@ -482,16 +479,9 @@ def _hide(plan: dict[str, Any], root: int, made: dict[str, int], step: list[str]
         os.close(empty)
 
 
-def _open_if_there(root: int, path: str) -> int | None:
-    try:
-        return mounts.open_in_root(root, path, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-
-
 def _give_up_rights(plan: dict[str, Any], step: list[str]) -> None:
     """Seccomp comes first where no_new_privs is off: it needs CAP_SYS_ADMIN then."""
-    seccomp = bytes.fromhex(plan["seccomp"]) if plan["seccomp"] else None
+    seccomp = plan["seccomp"]
     if plan["no_new_privs"]:
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     elif seccomp:
@@ -501,7 +491,7 @@ def _give_up_rights(plan: dict[str, Any], step: list[str]) -> None:
     capabilities.limit_bounding_set(plan["capabilities"])
     if plan["uid"] or plan["gid"] or plan["groups"]:
         step[:] = "become", "%d:%d" % (plan["uid"], plan["gid"])
-        os.setgroups(plan["groups"])
+        syscalls.setgroups(plan["groups"])
         os.setresgid(plan["gid"], plan["gid"], plan["gid"])
         os.setresuid(plan["uid"], plan["uid"], plan["uid"])
     capabilities.limit(plan["capabilities"])

@@ -64,7 +64,7 @@ class Namespaces:
         """The root of the container's users, where it has users of its own."""
         if "user" in self.fds:
             self.enter("user")
-            os.setgroups([])
+            syscalls.setgroups([])
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
             syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # set*id has made it readable again

@@ -4,13 +4,12 @@
 """Ask a launcher, a process of its own, to start containers, and collect what became of them."""
 from __future__ import annotations
 
-import json
 import os
 import select
-import signal
 import time
 
 from .._kernel.errors import LxcError
+from .._kernel.lean import json, signal
 from . import fault, network, runtime
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms

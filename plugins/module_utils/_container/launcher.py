@@ -9,28 +9,23 @@ Python costs is paid for once, and not again for each container.
 from __future__ import annotations
 
 import _socket  # socket's own socketpair makes enums
-import array
 import errno
 import gc
-import json
 import os
 import resource
-import signal
 import sys
 import time
 
-from .._kernel import cgroup_tree, processes
+from .._kernel import cgroup_tree, descriptors, processes
 from .._kernel.errors import LxcError
+from .._kernel.lean import json, signal
 from . import fault, monitor, network, starter, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from typing import Any
 
-_LARGEST = 1 << 16  # bytes of a starter's message
-_FDS = 3            # init's pidfd, and both ends of its console; then those of its terminals
-_MOST_FDS = 253     # the kernel's SCM_MAX_FD
-_MSG_CMSG_CLOEXEC = 0x40000000  # recvmsg(2); in socket.py an enum
+_FDS = 3  # init's pidfd, and both ends of its console; then those of its terminals
 
 
 def main() -> None:
@@ -201,11 +196,7 @@ class _Launch:
 
     def _started(self, one: _Starter) -> None:
         """A starter has an answer, or has died."""
-        fds = array.array("i")
-        data, control, _flags, _address = one.link.recvmsg(
-            _LARGEST, _socket.CMSG_SPACE(_MOST_FDS * fds.itemsize), _MSG_CMSG_CLOEXEC)
-        for _level, _kind, payload in control:
-            fds.frombytes(payload)
+        data, fds = descriptors.receive(one.link)
         if data:
             self._idle.append(one)
         else:
@@ -222,7 +213,7 @@ class _Launch:
                 "start container", name, errno.EMFILE, "Raise the hard limit of open files (nofile)"
                 " of whoever starts containers.").to_dict()
         if answer.get("error") is None:
-            console = monitor.Console(fds[1], fds[2], answer["log"], list(fds[3:]),
+            console = monitor.Console(fds[1], fds[2], answer["log"], fds[3:],
                                       answer["console"])
             self._monitor.adopt(name, answer["pid"], fds[0], console, self._locks.pop(name),
                                 answer["memory"], answer["stop_hook"])

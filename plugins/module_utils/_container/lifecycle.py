@@ -11,11 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import signal
 import time
 
 from .._kernel import cgroup_tree, freezers, processes
 from .._kernel.errors import LxcError
+from .._kernel.lean import signal
 from . import (
     cleanup,
     container_log,

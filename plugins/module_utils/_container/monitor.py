@@ -11,16 +11,15 @@ next operation does its work.
 from __future__ import annotations
 
 # signal's own functions make enums of what these return.
-import _signal  # type: ignore[import-not-found]
 import errno
 import fcntl
 import os
 import select
-import signal
 import time
 
 from .._kernel import oom_notices, processes, syscalls
 from .._kernel.errors import LxcError
+from .._kernel.lean import signal
 from . import cleanup, console_server, events, fault, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -392,4 +391,4 @@ def lock(name: str) -> int:
 def leave_session() -> None:
     """Out of the task's session, and deaf to its signals."""
     os.setsid()
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())
+    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())

@@ -9,15 +9,13 @@ for the answer. So many starters share one socket, and nobody has to route.
 from __future__ import annotations
 
 import _socket  # socket's own functions make enums
-import array
 import errno
-import json
 import os
-import signal
 import sys
 
-from .._kernel import syscalls
+from .._kernel import descriptors, syscalls
 from .._kernel.errors import LxcError
+from .._kernel.lean import json, signal
 from . import fault
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from .._kernel.netlink import Netlink
 
 PYROUTE2 = "FLEET_LXC_PYROUTE2"  # in the environment of a start: the folder that has pyroute2
-_LARGEST = 1 << 16  # bytes of a request
 _TIMEOUT = 60       # seconds for an answer
 
 
@@ -39,10 +36,8 @@ def ask(worker: _socket.socket, name: str, networks: list[dict[str, Any]], stale
     """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     request = {"name": name, "networks": networks, "stale": stale}
-    rights = array.array("i", [namespace, theirs.fileno()])
     try:
-        worker.sendmsg([json.dumps(request).encode()],
-                       [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+        descriptors.send(worker, json.dumps(request).encode(), [namespace, theirs.fileno()])
     except OSError:
         raise _killed() from None
     theirs.close()
@@ -56,7 +51,7 @@ def answer(asked: _socket.socket) -> None:
     """
     asked.settimeout(_TIMEOUT)
     try:
-        data = asked.recv(_LARGEST)
+        data = asked.recv(descriptors.LARGEST)
     except _socket.timeout:
         raise LxcError("wait %d s for" % _TIMEOUT, "the network worker",
                        errno.ETIMEDOUT) from None
@@ -88,15 +83,11 @@ def serve(requests: _socket.socket, pyroute2: str | None) -> None:
         netlink = Netlink()
     except LxcError as error:
         problem = error
-    size = _socket.CMSG_SPACE(2 * array.array("i").itemsize)
     while True:
-        data, control, _flags, _address = requests.recvmsg(_LARGEST, size)
+        data, fds = descriptors.receive(requests)
         if not data:
             return
-        descriptors = array.array("i")
-        for _level, _kind, payload in control:
-            descriptors.frombytes(payload)
-        namespace, reply = descriptors
+        namespace, reply = fds
         reply_to = _socket.socket(fileno=reply)
         fault.point("network:asked")
         request = json.loads(data)

@@ -4,10 +4,10 @@
 """The networks of a definition as the network worker carries them out. Pure."""
 from __future__ import annotations
 
-import json
 import zlib
 
 from .._kernel import addresses
+from .._kernel.lean import json
 from . import store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 
 from .._kernel import idmaps, mounts, syscalls
 from .._kernel.errors import LxcError
+from .._kernel.lean import signal
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@
 """The last steps before a program of a container runs, shared by its init and by who attaches."""
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
 import errno
 import os
 import stat
 import sys
 
 from .._kernel.errors import LxcError
+from .._kernel.lean import signal
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ def forget_imports() -> None:
 
 def default_signals() -> None:
     """SIG_IGN survives exec, and Python ignores two of them."""
-    for number in range(1, _signal.NSIG):
+    for number in range(1, signal.NSIG):
         # As the interpreter knows them, without 60 system calls for those that are so.
-        if _signal.getsignal(number) != _signal.SIG_DFL:
+        if signal.getsignal(number) != signal.SIG_DFL:
             try:
-                _signal.signal(number, _signal.SIG_DFL)
+                signal.signal(number, signal.SIG_DFL)
             except (OSError, ValueError):
                 pass
 

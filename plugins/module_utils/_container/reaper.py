@@ -8,10 +8,10 @@ program's, of which it keeps the one that it needs.
 """
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # signal's own functions make enums
 import os
 
 from .._kernel import capabilities, syscalls
+from .._kernel.lean import signal
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ def watch(child: int) -> NoReturn:
     capabilities.limit(KILL)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # losing rights may have set it
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)
-    everything = _signal.valid_signals()
+    everything = signal.valid_signals()
     while True:
-        info = _signal.sigwaitinfo(everything)
+        info = signal.sigwaitinfo(everything)
         number = info.si_signo
-        if number == _signal.SIGCHLD:
+        if number == signal.SIGCHLD:
             _reap(child)
         elif info.si_code <= 0:  # not the kernel's own: SIGHUP, when the terminal has ended
             try:

@@ -15,10 +15,10 @@ INDEX = "files.json"  # of a copy: checksum (zlib.crc32) and length of each file
 # A unit test holds these lists against the folders.
 FILES = {
     "_kernel": (
-        "__init__", "addresses", "capabilities", "cgroup_tree", "cgroups", "device_filter",
-        "errors", "freezers", "idmaps", "mounts", "names", "netlink", "netlink_facts",
-        "netlink_links", "netlink_messages", "netlink_socket", "oom_notices", "processes",
-        "seccomp", "syscall_numbers", "syscalls"),
+        "__init__", "addresses", "capabilities", "cgroup_tree", "cgroups", "descriptors",
+        "device_filter", "errors", "freezers", "idmaps", "lean", "mounts", "names", "netlink",
+        "netlink_facts", "netlink_links", "netlink_messages", "netlink_socket", "oom_notices",
+        "processes", "seccomp", "syscall_numbers", "syscalls"),
     "_container": (
         "__init__", "attach", "attach_command", "autostart", "cgroup_throttle",
         "cgroup_values", "checks", "cleanup", "cli", "clocks", "console",

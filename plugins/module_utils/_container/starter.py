@@ -9,16 +9,14 @@ the copy that the namespace gets (mount_namespaces(7), "Restrictions").
 from __future__ import annotations
 
 import _socket  # socket's own functions make enums
-import array
 import errno
-import json
 import os
 import resource
-import signal
 import time
 
-from .._kernel import cgroup_tree, idmaps, mounts, processes, syscalls
+from .._kernel import cgroup_tree, descriptors, idmaps, mounts, processes, syscalls
 from .._kernel.errors import LxcError
+from .._kernel.lean import json, signal
 from . import console_path, events, fault, hooks, init, namespaces, network, overlay, store
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _enabled: set[str] = set()  # folders whose controllers are handed on
-_LARGEST = 1 << 16  # bytes of a message
-_MOST_FDS = 253     # the kernel's SCM_MAX_FD
 
 
 def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket.socket,
@@ -46,13 +42,13 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     staged = False
     while True:
-        name = link.recv(_LARGEST).decode()
+        name = link.recv(descriptors.LARGEST).decode()
         if not name:
             return
         if staged:
             _stay_on(processor)
         made = _Made()
-        fds = array.array("i")
+        fds: list[int] = []
         try:
             if not staged:
                 _own_mount_namespace()
@@ -68,7 +64,7 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
                 "ids": plan["ids"], "hooks": plan["hooks"]})
             events.event(name, "RUNNING", pid=made.pid)
             fault.point("starter:recorded")
-            fds.extend(made.fds)
+            fds = made.fds
             answer: dict[str, Any] = {"pid": made.pid, "helper": made.helper, "log": plan["log"],
                                       "console": plan["console"],
                                       "stop_hook": "stop" in (plan["hooks"].get("commands") or ()),
@@ -77,8 +73,7 @@ def serve(link: _socket.socket, monitor: dict[str, Any], network_worker: _socket
             if not isinstance(error, LxcError):
                 error = LxcError("start container", name, detail=repr(error))
             answer = {"pid": made.pid, "helper": made.helper, "error": error.to_dict()}
-        link.sendmsg([json.dumps(answer).encode()],
-                     [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fds)] if fds else [])
+        descriptors.send(link, json.dumps(answer).encode(), fds)
         made.let_go()
         # Also of what a failure has left.
         processes.close_all_but(link.fileno(), network_worker.fileno(), *locks)
@@ -125,6 +120,8 @@ def _start(plan: dict[str, Any], made: _Made, network_worker: _socket.socket,
     hooks.run(plan["hooks"], "pre-start")
     _make_cgroups(plan["cgroups"])
     fault.point("starter:cgroups")
+    if plan["seccomp"]:
+        plan["seccomp"] = bytes.fromhex(plan["seccomp"])  # so that not each init has to
     made.link, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     if "user" in plan["shares"]:
         made.pid, pidfd = _clone_by_helper(plan, made)
@@ -401,15 +398,11 @@ def _let_go(plan: dict[str, Any], made: _Made) -> None:
     link = made.link
     if link is None:
         return
-    fds = array.array("i")
     link.send(b"go")
     last = b""
     while True:
-        data, control, _flags, _address = link.recvmsg(
-            _LARGEST, _socket.CMSG_SPACE(_MOST_FDS * fds.itemsize))
-        for _level, _kind, payload in control:
-            fds.frombytes(payload)
-            made.fds.extend(fds)
+        data, fds = descriptors.receive(link)
+        made.fds += fds
         if data[:1] == b"E":
             raise LxcError.from_dict(json.loads(data[1:]))
         if data == b"start-host":

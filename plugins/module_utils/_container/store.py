@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import time
 
 from .._kernel import processes, syscalls
 from .._kernel.errors import LxcError
+from .._kernel.lean import json
 from .._kernel.names import check_name
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms

@@ -75,6 +75,8 @@ class Target:
         if plan is None:
             raise LxcError(DOING, self.name, errno.ENOENT, "Restart the container.",
                            "the plan of its start is gone from %s" % store.run_folder(self.name))
+        if plan["seccomp"]:
+            plan["seccomp"] = bytes.fromhex(plan["seccomp"])
         self.plan = plan
         self.flags = 0
         for namespace, flag in _NAMESPACES:
@@ -84,10 +86,10 @@ class Target:
                 continue  # this kernel has none
             if theirs != os.stat("/proc/self/ns/" + namespace).st_ino:
                 self.flags |= flag
-        status = dict(line.split(b":\t", 1) for line in self.read("status").splitlines()
-                      if b":\t" in line)
-        self.capabilities = plan["capabilities"] & int(status[b"CapBnd"], 16)
-        self.no_new_privs = plan["no_new_privs"] or status.get(b"NoNewPrivs") == b"1"
+        status = self.read("status")
+        bounding = status.partition(b"\nCapBnd:\t")[2].partition(b"\n")[0]
+        self.capabilities = plan["capabilities"] & int(bounding, 16)
+        self.no_new_privs = plan["no_new_privs"] or b"\nNoNewPrivs:\t1\n" in status
         self.maps = {kind: [[int(word) for word in line.split()]
                             for line in self.read(kind + "_map").splitlines()]
                      for kind in ("uid", "gid")}

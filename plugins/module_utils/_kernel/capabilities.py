@@ -4,8 +4,6 @@
 """Capabilities by name: capabilities(7), linux/capability.h."""
 from __future__ import annotations
 
-import errno
-
 from . import syscalls
 from .errors import LxcError
 
@@ -46,15 +44,7 @@ def mask(names: list[str]) -> int:
 
 def limit_bounding_set(keep: int) -> None:
     """Drop everything that is not in the mask ``keep``, also what this file has no name for."""
-    for bit in range(64):
-        if keep >> bit & 1:
-            continue
-        try:
-            syscalls.prctl(syscalls.PR_CAPBSET_DROP, bit)
-        except OSError as error:
-            if error.errno == errno.EINVAL:  # past the kernel's last capability
-                return
-            raise
+    syscalls.drop_bounding_set([bit for bit in range(64) if not keep >> bit & 1])
 
 
 def limit(keep: int) -> None:

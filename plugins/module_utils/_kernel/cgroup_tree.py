@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import time
 
 from .errors import LxcError
+from .lean import signal
 
 # Of either version; the others limit the folder itself.
 _DELEGATED = ("cgroup.procs", "tasks", "cgroup.threads", "cgroup.subtree_control")

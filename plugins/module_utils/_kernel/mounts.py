@@ -44,6 +44,13 @@ def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH,
     return syscalls.openat2(root_fd, path.lstrip("/") or ".", flags, 0, resolve)
 
 
+def open_if_there(root_fd: int, path: str) -> int:
+    """The same with O_PATH and without following symbolic links; -1 where there is nothing."""
+    resolve = (syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
+               | syscalls.RESOLVE_NO_SYMLINKS)
+    return syscalls.openat2_if_there(root_fd, path.lstrip("/") or ".", os.O_PATH, resolve)
+
+
 def bind(source_fd: int, path: str = "", options: list[str] | None = None,
          userns_fd: int | None = None, recursive: bool = True) -> int:
     """A detached, private copy of a mount tree, with options and id mapping on all of it.

@@ -7,9 +7,9 @@ from __future__ import annotations
 import errno
 import os
 import select
-import signal
 
 from . import syscalls
+from .lean import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,12 +174,10 @@ def signal_number(name: str | int) -> int:
     else:
         text = text[3:] if text.startswith("SIG") else text
         base, plus, offset = text.partition("+")
-        if plus and not offset.isdigit():
+        found = getattr(signal, "SIG" + base, None) if base.isalnum() else None  # no SIG_IGN
+        if found is None or plus and not offset.isdigit():
             raise ValueError(name)
-        try:
-            number = int(signal.Signals["SIG" + base]) + int(offset or 0)
-        except KeyError:
-            raise ValueError(name) from None
+        number = int(found) + int(offset or 0)
     if not 1 <= number <= 64:
         raise ValueError(name)
     return number

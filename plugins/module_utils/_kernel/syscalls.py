@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import _thread
 import ctypes
+import errno
 import os
-import signal
 import struct
+
+from .lean import signal
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
@@ -71,7 +73,7 @@ _locked_libc = ctypes.PyDLL(None, use_errno=True)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
     Call = Callable[..., int]
 
@@ -100,8 +102,8 @@ def _declare_syscall(name: str, *argtypes: Any) -> Call:
 def _check(result: int, name: str, subject: str = "") -> int:
     """The one place where errno becomes an error."""
     if result < 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, "%s: %s" % (name, os.strerror(errno)), subject or None)
+        number = ctypes.get_errno()
+        raise OSError(number, "%s: %s" % (name, os.strerror(number)), subject or None)
     return result
 
 
@@ -121,7 +123,9 @@ _renameat2 = _declare("renameat2", _INT, _STR, _INT, _STR, _UINT)
 _unshare = _declare("unshare", _INT)
 _setns = _declare("setns", _INT, _INT)
 _personality = _declare("personality", _ULONG)
+_setgroups = _declare("setgroups", _SIZE, _STR)
 _prctl = _declare("prctl", _INT, _ULONG, _ULONG, _ULONG, _ULONG)
+_sigprocmask = _declare("sigprocmask", _INT, _STR, _PTR)
 _sethostname = _declare("sethostname", _STR, _SIZE)
 _eventfd = _declare("eventfd", _UINT, _INT)
 _inotify_init1 = _declare("inotify_init1", _INT)
@@ -180,6 +184,25 @@ def personality(persona: int) -> None:
     _check(_personality(persona), "personality")
 
 
+def setgroups(groups: list[int]) -> None:
+    """os.setgroups has 256 kB on the stack for them, which costs a forked process 16 pages."""
+    _check(_setgroups(len(groups), struct.pack("%dI" % len(groups), *groups)), "setgroups")
+
+
+def unblock_signals() -> None:
+    """All of them. signal.pthread_sigmask makes a set of those before: 12 pages of a fork."""
+    _check(_sigprocmask(signal.SIG_SETMASK, b"\0" * 128, None), "sigprocmask")  # sigset_t
+
+
+def drop_bounding_set(numbers: Iterable[int]) -> None:
+    """PR_CAPBSET_DROP for each, as far as the kernel knows it."""
+    for number in numbers:
+        if _prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
+            if ctypes.get_errno() == errno.EINVAL:  # past the last one
+                return
+            _check(-1, "prctl")
+
+
 def set_process_name(name: str) -> None:
     """PR_SET_NAME: what /proc/PID/comm shows, up to 15 bytes."""
     text = ctypes.create_string_buffer(os.fsencode(name))
@@ -214,6 +237,15 @@ def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) 
     """:returns: a file descriptor, always O_CLOEXEC"""
     how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)
     return _check(_openat2(dirfd, _path(path), how, len(how)), "openat2", path)
+
+
+def openat2_if_there(dirfd: int, path: str, flags: int, resolve: int = 0) -> int:
+    """The same; -1 where there is nothing, which makes no exception of what is none."""
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, resolve)
+    found = _openat2(dirfd, _path(path), how, len(how))
+    if found < 0 and ctypes.get_errno() == errno.ENOENT:
+        return -1
+    return _check(found, "openat2", path)
 
 
 def open_tree(dirfd: int, path: str, recursive: bool = True) -> int:
@@ -371,7 +403,7 @@ def clone(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     if api:
         api.PyOS_BeforeFork()
     pid: int = _clone3(_NR["clone3"], args, len(args))
-    errno = ctypes.get_errno()
+    number = ctypes.get_errno()
     if pid == 0:
         if api:
             api.PyOS_AfterFork_Child()
@@ -379,5 +411,5 @@ def clone(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     if api:
         api.PyOS_AfterFork_Parent()
     if pid < 0:
-        raise OSError(errno, "clone3: %s" % os.strerror(errno))
+        raise OSError(number, "clone3: %s" % os.strerror(number))
     return pid, pidfd.value

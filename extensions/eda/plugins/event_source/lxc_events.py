@@ -83,7 +83,7 @@ EXAMPLES = r"""
     state_file: /var/lib/rulebook/lxc_events.json
 """
 
-_PARTS = {"_kernel": ("errors", "names", "processes", "syscalls"),
+_PARTS = {"_kernel": ("errors", "lean", "names", "processes", "syscalls"),
           "_container": ("container_log", "event_follow", "event_stream", "events", "store")}
 # Standard input stays open: its end is what ends the other side. The archive stays in memory.
 _REMOTE = (
