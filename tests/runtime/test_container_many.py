@@ -134,6 +134,64 @@ def test_fifty_start_and_stop_fifty_names(box: Sandbox) -> None:
     assert not [name for name in names if os.path.exists(store.run_folder(name))]
 
 
+def test_who_waits_for_a_destroy_gets_a_folder_and_a_lock_of_its_own(
+        box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, real = box.define("fault0"), os.rmdir
+    waited: list[store.Lock] = []
+
+    def rmdir(path: str, **options: t.Any) -> None:
+        if not waited and str(path) == store.run_folder(name):
+            waited.append(store.Lock(name, 0))
+        real(path, **options)
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    assert lifecycle.destroy([name]) == {name: {"changed": True}}
+    assert os.path.exists(store.run_folder(name) + "/lock") and not store.exists(name)
+    waited[0].release()
+    outcome = lifecycle.start([name])[name]
+    assert isinstance(outcome, LxcError) and "not defined" in str(outcome)
+    assert not os.path.exists(store.run_folder(name))
+
+
+def test_a_lock_ends_before_anybody_gets_it_whose_file_is_removed(
+        box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, real = "fleet-lxc-test-none", operation._forget_empty
+    refused: list[str] = []
+
+    def forget_empty(given: store.Lock) -> None:
+        with pytest.raises(LxcError, match="lock") as caught:
+            store.Lock(name, 0)
+        refused.append(str(caught.value))
+        real(given)
+
+    monkeypatch.setattr(operation, "_forget_empty", forget_empty)
+    lifecycle.start([name])
+    assert len(refused) == 1
+    assert not os.path.exists(store.run_folder(name))
+
+
+def test_a_folder_that_goes_away_just_now_is_made(
+        tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, path = os.path.isdir, str(tmp_path / "run")
+    seen: list[str] = []
+
+    def isdir(asked: t.Any) -> bool:
+        if str(asked) == path and not seen:
+            seen.append(path)
+            os.rmdir(path)
+        return real(asked)
+
+    os.mkdir(path)
+    monkeypatch.setattr(os.path, "isdir", isdir)  # as makedirs looks what it is that is there
+    store.make_folder(path)
+    assert seen and real(path)
+    monkeypatch.undo()
+    os.rmdir(path)
+    pathlib.Path(path).write_text("")
+    with pytest.raises(LxcError, match="File exists"):
+        store.make_folder(path)
+
+
 def test_many_start_stop_freeze_and_destroy_many_names(box: Sandbox) -> None:
     names = [box.define("fault%d" % number) for number in range(4)]
     errors = in_processes([

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Outcomes = dict[str, Union["Result", LxcError]]
 
 _CHUNK = 1 << 16
+_MANY = 4  # that many forks pay for what makes each of them cheaper
 _PARTING = 1  # seconds, for all that are told to end because their caller has to
 _GRACE = 10  # seconds: how long a program that was killed may take to be gone
 
@@ -82,6 +83,8 @@ def _run(jobs: dict[str, Command], running: list[_Program], stdin: bytes | None,
     outcomes: Outcomes = {}
     waiting = list(jobs.items())[::-1]
     loop = Loop()
+    if len(jobs) > _MANY:
+        processes.fork_with_code()
     while waiting or running:
         while waiting and len(running) < parallel:
             name, command = waiting.pop()

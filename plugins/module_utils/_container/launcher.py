@@ -92,6 +92,7 @@ class _Launch:
         # Three descriptors and a lock for each container; starters go back to what it was.
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))
         gc.disable()
+        processes.fork_with_code()
         self._monitor.listen(0, self._read)
         self._read()
         while not self._complete or self._waiting or self._failing \

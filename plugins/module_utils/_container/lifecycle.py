@@ -386,6 +386,8 @@ def _remove_folders(name: str) -> None:
         except FileNotFoundError:
             pass
         except OSError as error:
+            if error.errno == errno.ENOTEMPTY and path == store.run_folder(name):
+                continue  # the next operation, which has waited for this one, has its lock there
             raise LxcError.from_os("remove", path, error) from error
 
 

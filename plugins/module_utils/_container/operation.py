@@ -110,17 +110,19 @@ def locked(names: list[str], run: Callable[[dict[str, store.Lock], Outcomes], No
         if locks:
             run(locks, outcomes)
     finally:
-        for name, lock in locks.items():
+        for lock in locks.values():
+            _forget_empty(lock)
             lock.release()
-            _forget_empty(name)
     return {name: outcomes[name] for name in names}
 
 
-def _forget_empty(name: str) -> None:
-    """A lock of what does not exist leaves no folder."""
-    path = store.run_folder(name)
+def _forget_empty(lock: store.Lock) -> None:
+    """A lock of what does not exist leaves no folder. It is still held: who waits for it sees that
+    the file has gone."""
+    path = store.run_folder(lock.name)
     try:
-        if os.listdir(path) == ["lock"] and not os.path.exists(store.folder(name)):
+        if lock.in_place() and os.listdir(path) == ["lock"] \
+                and not os.path.exists(store.folder(lock.name)):
             shutil.rmtree(path, ignore_errors=True)
     except FileNotFoundError:
         pass

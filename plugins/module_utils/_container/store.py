@@ -72,10 +72,15 @@ def names() -> list[str]:
 
 def make_folder(path: str) -> None:
     """A folder for root alone, and those above it."""
-    try:
-        os.makedirs(path, 0o700, exist_ok=True)
-    except OSError as error:
-        raise LxcError.from_os("make folder", path, error, _space_hint(error)) from error
+    while True:
+        try:
+            os.makedirs(path, 0o700, exist_ok=True)
+            return
+        except OSError as error:
+            if isinstance(error, FileExistsError) and (
+                    os.path.isdir(path) or not os.path.lexists(path)):
+                continue  # it was removed in between, as by an operation that destroys
+            raise LxcError.from_os("make folder", path, error, _space_hint(error)) from error
 
 
 def _read(path: str) -> str:
@@ -319,11 +324,8 @@ class Lock:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Whoever held it may have removed the file, and with it what others lock.
-                if os.stat(self.path).st_ino == os.fstat(fd).st_ino:
+                if self.in_place(fd):
                     return fd
-                os.close(fd)
-                continue
-            except FileNotFoundError:
                 os.close(fd)
                 continue
             except BlockingIOError:
@@ -334,6 +336,13 @@ class Lock:
                                "Another operation on it is running: process %s."
                                % holder.get("pid", "unknown"))
             time.sleep(_PAUSE)
+
+    def in_place(self, fd: int = -1) -> bool:
+        """Whether its file is the one that others find."""
+        try:
+            return os.stat(self.path).st_ino == os.fstat(self.fd if fd < 0 else fd).st_ino
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Let go; a second time does nothing."""
