@@ -86,7 +86,7 @@ def test_the_archive_of_a_module_has_them() -> None:
     assert listed - seen == set()
 
 
-@pytest.mark.parametrize("program", ["launcher", "attach", "attach_command"])
+@pytest.mark.parametrize("program", ["launcher", "attacher", "attach_command"])
 def test_what_forks_has_little_loaded(program: str) -> None:
     """What these import is copied, and costs, with each container: see lean.py."""
     code = ("import sys; sys.path.insert(0, %r); sys.dont_write_bytecode = True\n"

@@ -38,16 +38,17 @@ class Attached:
 
     :param status: reads nothing until the program has replaced this one; what it then has read is
         for started()
+    :param folder: the control group of the program alone, "" where it has none
     """
 
-    __slots__ = ("name", "pid", "pidfd", "status", "_folder")
+    __slots__ = ("name", "pid", "pidfd", "status", "folder")
 
     def __init__(self, name: str, pid: int, pidfd: int, status: int, folder: str) -> None:
         self.name = name
         self.pid = pid
         self.pidfd = pidfd
         self.status = status
-        self._folder = folder
+        self.folder = folder
 
     def hand_on(self, number: int) -> None:
         """Hand a signal on: to the program's process group, as a terminal does, where it is one to
@@ -59,12 +60,12 @@ class Attached:
     def kill(self) -> None:
         """End the program with its process group, and with a Command that is killable everything
         that it has started."""
-        if self._folder:
-            cgroup_tree.kill(self._folder)
+        if self.folder:
+            cgroup_tree.kill(self.folder)
         if not self._signal_group(signal.SIGKILL):
             # The interpreter that has entered for it: it hands SIGTERM on.
             processes.send_signal(self.pidfd,
-                                  signal.SIGKILL if self._folder else signal.SIGTERM)
+                                  signal.SIGKILL if self.folder else signal.SIGTERM)
 
     def _signal_group(self, number: int) -> bool:
         """:returns: False where it leads no group: it has not begun, or is an interpreter"""
@@ -78,8 +79,8 @@ class Attached:
         """Wait for its end. Its exit code, or 128 and the signal that ended it."""
         _pid, status = os.waitpid(self.pid, 0)
         os.close(self.pidfd)
-        if self._folder:
-            _remove(self._folder)
+        if self.folder:
+            _remove(self.folder)
         return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)
 
 
@@ -109,6 +110,15 @@ def is_safe(target: Target) -> bool:
                 or os.statvfs("/proc/self/exe").f_flag & os.ST_RDONLY)
 
 
+def by_name(name: str, command: Command, stdio: tuple[int, int, int]) -> Attached:
+    """As spawn(), for a target that is needed for that alone."""
+    target = Target(name)
+    try:
+        return spawn(target, command, stdio)
+    finally:
+        target.close()
+
+
 def spawn(target: Target, command: Command, stdio: tuple[int, int, int]) -> Attached:
     """Start the program.
 
@@ -116,8 +126,7 @@ def spawn(target: Target, command: Command, stdio: tuple[int, int, int]) -> Atta
         among them, such as a terminal of the host
     :raises LxcError: where there is no way into the container
     """
-    groups = target.plan["cgroups"]
-    folder = _own_group(groups["v2"] or groups["v1"][0]) if command.killable else ""
+    folder = _group_for(target, command)
     status, status_end = os.pipe()
     try:
         if is_safe(target):
@@ -135,9 +144,34 @@ def spawn(target: Target, command: Command, stdio: tuple[int, int, int]) -> Atta
         os.close(status_end)
 
 
+def spawn_sibling(target: Target, command: Command, fds: list[int]) -> Attached:
+    """Start the program for this process's own parent, which becomes the program's.
+
+    :param fds: its standard input, output and error, and the other end of its status
+    :raises LxcError: where there is no way into the container
+    """
+    if not is_safe(target):
+        raise LxcError(DOING, target.name, detail="this interpreter can be written to")
+    folder = _group_for(target, command)
+    try:
+        pid, pidfd, folder = _fork(target, command, (fds[0], fds[1], fds[2]), fds[3], folder,
+                                   syscalls.CLONE_PARENT)
+    except BaseException:
+        if folder:
+            _remove(folder)
+        raise
+    return Attached(target.name, pid, pidfd, -1, folder)
+
+
+def _group_for(target: Target, command: Command) -> str:
+    groups = target.plan["cgroups"]
+    return _own_group(groups["v2"] or groups["v1"][0]) if command.killable else ""
+
+
 def _fork(target: Target, command: Command, stdio: tuple[int, int, int], status: int,
-          folder: str) -> tuple[int, int, str]:
+          folder: str, flags: int = 0) -> tuple[int, int, str]:
     """:param folder: the control group of the program alone, "" for the container's
+    :param flags: CLONE_PARENT, or nothing
 
     :returns: pid, pidfd, and the folder that it became
     """
@@ -153,13 +187,13 @@ def _fork(target: Target, command: Command, stdio: tuple[int, int, int], status:
         syscalls.setns(target.pidfd, syscalls.CLONE_NEWPID)
         try:
             try:
-                pid, pidfd = _clone(folder if folder and v2 else v2)
+                pid, pidfd = _clone(flags, folder if folder and v2 else v2)
             except OSError as error:
                 if error.errno != errno.EBUSY or folder:
                     raise
                 # It hands controllers on, and so takes no process itself (cgroups(7)).
                 folder = _own_group(v2)
-                pid, pidfd = _clone(folder)
+                pid, pidfd = _clone(flags, folder)
             if pid == 0:
                 entry.run(target, command, stdio, status, v1)  # does not return
         finally:
@@ -200,13 +234,13 @@ def _remove(folder: str) -> None:
         pass  # what the program has left behind still runs; the next to attach looks again
 
 
-def _clone(folder: str | None) -> tuple[int, int]:
+def _clone(flags: int, folder: str | None) -> tuple[int, int]:
     """:param folder: of v2, to be born in: through cgroup.procs it takes 10 ms"""
     if not folder:
-        return syscalls.clone(0)
+        return syscalls.clone(flags)
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return syscalls.clone(0, fd)
+        return syscalls.clone(flags, fd)
     finally:
         os.close(fd)
 
@@ -220,18 +254,8 @@ def _spawn_interpreter(target: Target, command: Command, stdio: tuple[int, int, 
                        status: int, folder: str) -> int:
     """:returns: the pid of a process that ends as the program does"""
     request, request_end = os.pipe()
-    binary = runtime.read_only_interpreter()
-    # Above those that they become, so that none is overwritten before its turn.
-    sources = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
-               for fd in (*stdio, request, status)]
     try:
-        os.set_inheritable(binary, True)
-        pid = os.posix_spawn(  # pylint: disable=ansible-bad-function
-            "/proc/self/fd/%d" % binary,
-            [os.readlink("/proc/self/exe"), "-I", "-S", runtime.ensure(), "enter"],
-            {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
-            file_actions=[(os.POSIX_SPAWN_DUP2, source, fd) for fd, source in enumerate(sources)],
-            setsigmask=[])
+        pid = interpreter("enter", [*stdio, request, status])
         os.close(request)
         request = -1
         text = json.dumps({"name": target.name, "folder": folder,
@@ -242,9 +266,31 @@ def _spawn_interpreter(target: Target, command: Command, stdio: tuple[int, int, 
     except OSError as error:
         raise LxcError.from_os(DOING, target.name, error) from error
     finally:
-        for fd in (request, request_end, binary, *sources):
+        for fd in (request, request_end):
             if fd >= 0:
                 os.close(fd)
+
+
+def interpreter(word: str, fds: list[int]) -> int:
+    """Have the copy's program do something, in an interpreter that nobody can write to.
+
+    :param fds: become its descriptors from 0 on
+    :returns: its pid
+    :raises OSError: where it does not start
+    """
+    program, binary = runtime.ensure(), runtime.read_only_interpreter()
+    # Above those that they become, so that none is overwritten before its turn.
+    sources = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in fds]
+    try:
+        os.set_inheritable(binary, True)
+        return os.posix_spawn(  # pylint: disable=ansible-bad-function
+            "/proc/self/fd/%d" % binary, [os.readlink("/proc/self/exe"), "-I", "-S", program, word],
+            {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+            file_actions=[(os.POSIX_SPAWN_DUP2, source, fd) for fd, source in enumerate(sources)],
+            setsigmask=[])
+    finally:
+        for fd in (binary, *sources):
+            os.close(fd)
 
 
 def enter() -> NoReturn:

@@ -18,7 +18,7 @@ from .._kernel import processes
 from .._kernel.errors import LxcError
 from .._kernel.lean import signal
 from . import attach
-from .target import Target
+from .attacher import Attacher, pays
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     Outcomes = dict[str, Union["Result", LxcError]]
 
 _CHUNK = 1 << 16
-_MANY = 4  # that many forks pay for what makes each of them cheaper
 _PARTING = 1  # seconds, for all that are told to end because their caller has to
 _GRACE = 10  # seconds: how long a program that was killed may take to be gone
 
@@ -67,40 +66,72 @@ def run(jobs: dict[str, Command], stdin: bytes | None = None, timeout: float | N
     :param running: has those that run at any moment, for a handler of signals
     """
     running = [] if running is None else running
+    attacher = Attacher() if pays(len(jobs)) else None
     try:
-        return _run(jobs, running, stdin, timeout, parallel)
+        return _run(jobs, running, stdin, timeout, parallel, attacher)
     except BaseException:  # the caller is told to end, or to do something else
+        if attacher:
+            attacher.close()  # when all that it was asked for has begun
+            attacher = None
         for program in running:
             program.hand_on(signal.SIGTERM)
         deadline = time.monotonic() + _PARTING
         for program in running:
             program.abandon(deadline)
         raise
+    finally:
+        if attacher:
+            attacher.close()
 
 
 def _run(jobs: dict[str, Command], running: list[_Program], stdin: bytes | None,
-         timeout: float | None, parallel: int) -> Outcomes:
+         timeout: float | None, parallel: int, attacher: Attacher | None) -> Outcomes:
     outcomes: Outcomes = {}
     waiting = list(jobs.items())[::-1]
     loop = Loop()
-    if len(jobs) > _MANY:
-        processes.fork_with_code()
-    while waiting or running:
-        while waiting and len(running) < parallel:
-            name, command = waiting.pop()
-            try:
-                running.append(_Program(loop, name, command, stdin, timeout))
-            except LxcError as error:
-                outcomes[name] = error
-        if not running:
-            continue
+
+    def begin(name: str, command: Command) -> None:
+        command.killable = timeout is not None
+        began, pipes = time.time(), _Pipes(bool(stdin))
+
+        def take(attached: attach.Attached | LxcError) -> None:
+            if isinstance(attached, LxcError):
+                pipes.close()
+                outcomes[name] = attached
+            else:
+                running.append(_Program(loop, name, attached, pipes, stdin, timeout, began))
+
+        try:
+            if attacher:
+                attacher.ask(name, command, pipes.inner, take)
+            else:
+                take(attach.by_name(name, command, pipes.inner))
+        except LxcError as error:
+            take(error)
+        finally:
+            pipes.close_inner()
+
+    def answered() -> None:
+        if attacher and attacher.asked():
+            attacher.take()
+        elif attacher:  # it was killed
+            loop.remove(attacher.fileno())
+
+    if attacher:
+        loop.add(attacher.fileno(), select.POLLIN, answered)
+    while True:
+        while waiting and len(running) + (attacher.asked() if attacher else 0) < parallel:
+            begin(*waiting.pop())
+        if not running and not (attacher and attacher.asked()):
+            if waiting:
+                continue  # those before were refused
+            return {name: outcomes[name] for name in jobs}
         loop.once(min((p.deadline for p in running if p.deadline is not None), default=None))
         for program in list(running):
             outcome = program.outcome()
             if outcome is not None:
                 outcomes[program.name] = outcome
                 running.remove(program)
-    return {name: outcomes[name] for name in jobs}
 
 
 class Loop:
@@ -129,50 +160,55 @@ class Loop:
                 handler()
 
 
-class _Program:
-    """One of them, from its start to its end."""
+class _Pipes:
+    """A program's standard input, output and error.
 
-    def __init__(self, loop: Loop, name: str, command: Command, stdin: bytes | None,
-                 timeout: float | None) -> None:
+    :param stdin: whether it can read something
+    """
+
+    def __init__(self, stdin: bool) -> None:
+        null = -1 if stdin else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        inner_in, self.stdin = os.pipe() if stdin else (null, -1)
+        self.stdout, inner_out = os.pipe()
+        self.stderr, inner_err = os.pipe()
+        self.inner = (inner_in, inner_out, inner_err)
+
+    def close_inner(self) -> None:
+        """When the program has them."""
+        for fd in self.inner:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Where there is no program."""
+        for fd in (self.stdin, self.stdout, self.stderr):
+            if fd >= 0:
+                os.close(fd)
+
+
+class _Program:
+    """One of them, until its end."""
+
+    def __init__(self, loop: Loop, name: str, attached: attach.Attached, pipes: _Pipes,
+                 stdin: bytes | None, timeout: float | None, began: float) -> None:
         self.name = name
-        command.killable = timeout is not None
         self._loop = loop
+        self._attached = attached
         self._said = b""
         self._gone = False
         self._timed_out = False
         self._rest = memoryview(stdin or b"")
-        self._began = time.time()
-        inner_in, outer_in = (os.pipe() if stdin else
-                              (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1))
-        self._stdin = outer_in
-        outputs = [os.pipe(), os.pipe()]
-        self._outputs: dict[int, list[bytes]] = {outer: [] for outer, _inner in outputs}
-        try:
-            target = Target(name)
-            try:
-                self._attached = attach.spawn(target, command,
-                                              (inner_in, outputs[0][1], outputs[1][1]))
-            finally:
-                target.close()
-        except BaseException:
-            for fd in self._outputs:
-                os.close(fd)
-            if outer_in >= 0:
-                os.close(outer_in)
-            raise
-        finally:
-            os.close(inner_in)
-            for _outer, inner in outputs:
-                os.close(inner)
+        self._began = began
+        self._stdin = pipes.stdin
+        self._outputs: dict[int, list[bytes]] = {pipes.stdout: [], pipes.stderr: []}
         self._timeout = timeout
         self.deadline = None if timeout is None else time.monotonic() + timeout
-        loop.add(self._attached.status, select.POLLIN, self._on_status)
-        loop.add(self._attached.pidfd, select.POLLIN, self._on_end)
+        loop.add(attached.status, select.POLLIN, self._on_status)
+        loop.add(attached.pidfd, select.POLLIN, self._on_end)
         for fd in self._outputs:
             loop.add(fd, select.POLLIN, self._reader(fd))
-        if outer_in >= 0:
-            os.set_blocking(outer_in, False)
-            loop.add(outer_in, select.POLLOUT, self._on_stdin)
+        if self._stdin >= 0:
+            os.set_blocking(self._stdin, False)
+            loop.add(self._stdin, select.POLLOUT, self._on_stdin)
 
     def outcome(self) -> Result | LxcError | None:
         """None while it runs."""

@@ -20,7 +20,7 @@ FILES = {
         "netlink_facts", "netlink_links", "netlink_messages", "netlink_socket", "oom_notices",
         "processes", "seccomp", "syscall_numbers", "syscalls"),
     "_container": (
-        "__init__", "attach", "attach_command", "autostart", "cgroup_throttle",
+        "__init__", "attach", "attach_command", "attacher", "autostart", "cgroup_throttle",
         "cgroup_values", "checks", "cleanup", "cli", "clocks", "console",
         "console_path", "console_server", "container_log", "defaults", "entry", "event_follow",
         "event_stream", "events", "exchange", "fault", "freezer", "fstab", "handover", "hooks",
@@ -54,6 +54,9 @@ if word in ("attach", "put", "fetch"):
 elif word == "enter":
     from fleet_lxc._container.attach import enter
     enter()
+elif word == "attacher":
+    from fleet_lxc._container.attacher import serve
+    serve()
 elif word == "launch":
     from fleet_lxc._container.launcher import main
     main()
