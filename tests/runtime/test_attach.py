@@ -7,11 +7,13 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
+import signal
 import typing as t
 
 import container_sandbox
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    attacher,
     exchange,
     lifecycle,
     store,
@@ -22,6 +24,11 @@ from container_sandbox import PREFIX, Sandbox, status_lines, wait_until
 
 box = pytest.fixture(container_sandbox.sandbox)
 kinds = pytest.mark.parametrize("privileged", [False, True], ids=["unprivileged", "privileged"])
+
+
+@pytest.fixture(params=[False, True], ids=["itself", "attacher"], autouse=True)
+def _who_forks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "pays", lambda count: request.param)
 
 
 def run(name: str, script: str | list[str], stdin: bytes | None = None,
@@ -203,3 +210,37 @@ def test_many_at_a_time_and_one_that_fails(box: Sandbox) -> None:
         outcome = outcomes[name]
         assert isinstance(outcome, exchange.Result) and outcome.stdout == name.encode() + b"\n"
     assert isinstance(outcomes[names[2]], LxcError)
+
+
+def test_what_is_too_long_for_a_message_arrives(box: Sandbox) -> None:
+    box.launch("long")
+    assert run("long", "echo ${#A}", environment={"A": "x" * 100000}).stdout == b"100000\n"
+
+
+def test_an_attacher_that_is_killed_says_so_and_leaves_nothing(
+        box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [box.define("many%d" % i) for i in range(3)]
+    lifecycle.start(names)
+    ask, killed = attacher.Attacher.ask, []
+
+    def kill_and_ask(self: attacher.Attacher, *arguments: t.Any) -> None:
+        if len(killed) == 1:  # the first one has begun
+            self.take()
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        killed.append(self._pid)
+        ask(self, *arguments)
+
+    monkeypatch.setattr(attacher.Attacher, "ask", kill_and_ask)
+    monkeypatch.setattr(exchange, "pays", lambda count: True)
+    before = os.listdir("/proc/self/fd")
+    outcomes = exchange.run({n: Command(["/bin/busybox", "hostname"]) for n in names}, parallel=3)
+    assert isinstance(outcomes[names[0]], exchange.Result)
+    assert all("was killed" in str(outcomes[name]) for name in names[1:])
+    assert os.listdir("/proc/self/fd") == before
+    assert not os.path.exists("/proc/%d" % killed[0])
+
+
+def test_an_attacher_is_for_many_programs_of_a_large_process() -> None:
+    assert not attacher.pays(15)
+    assert attacher.pays(16)  # pytest has more than 8 MB

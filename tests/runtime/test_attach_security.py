@@ -28,6 +28,11 @@ box = pytest.fixture(container_sandbox.sandbox)
 kinds = pytest.mark.parametrize("privileged", [False, True], ids=["unprivileged", "privileged"])
 
 
+@pytest.fixture(params=[False, True], ids=["itself", "attacher"], autouse=True)
+def _who_forks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "pays", lambda count: request.param)
+
+
 def run(name: str, script: str | list[str],
         timeout: float | None = container_sandbox.PATIENCE, **more: t.Any) -> str:
     """What it writes, errors included."""
