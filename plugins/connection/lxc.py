@@ -113,8 +113,6 @@ EXAMPLES = r"""
         mode: "0644"
 """
 
-import base64  # noqa: E402
-import copy  # noqa: E402
 import fcntl  # noqa: E402
 import importlib  # noqa: E402
 import json  # noqa: E402
@@ -134,7 +132,6 @@ from ansible.errors import (  # noqa: E402
 )
 from ansible.module_utils.common.text.converters import to_bytes, to_text  # noqa: E402
 from ansible.plugins.connection import ConnectionBase  # noqa: E402
-from ansible.plugins.loader import become_loader, connection_loader  # noqa: E402
 from ansible.utils.display import Display  # noqa: E402
 
 display = Display()
@@ -146,27 +143,6 @@ _SAYS = b"fleet-lxc: "
 _RUNTIME = "/var/lib/fleet-lxc/runtime"  # runtime_files.RUNTIME and INDEX, which Ansible would
 _INDEX = "files.json"                    # compile anew for each task
 _SUID_DUMPABLE = "/proc/sys/fs/suid_dumpable"
-_MISSING = b"can't open file '%s/" % _RUNTIME.encode()
-
-# What runs on a host that does not have this version of the runtime yet: the files come by
-# standard input, and the copy is written by themselves.
-_INSTALL = """\
-import base64, json, os, shutil, sys, tempfile, zlib
-folder = tempfile.mkdtemp(prefix="fleet-lxc-")
-try:
-    texts = json.loads(zlib.decompress(base64.b64decode(sys.stdin.buffer.read())))
-    for path, text in [*texts.items(), ["__init__.py", ""]]:
-        name = os.path.join(folder, "fleet_lxc", path)
-        os.makedirs(os.path.dirname(name), 0o700, exist_ok=True)
-        with open(name, "w", encoding="utf-8") as stream:
-            stream.write(text)
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, folder)
-    from fleet_lxc._container import runtime
-    runtime.ensure()
-finally:
-    shutil.rmtree(folder)
-"""
 
 
 class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
@@ -180,8 +156,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         super().__init__(*args, **kwargs)
         self._connected: bool = False
         self._hostvars: t.Any = None
-        self._host: t.Any = None          # the connection to the container's host
-        self._host_become: t.Any = None   # how root is become there, None where there is no need
+        self._host: t.Any = None          # the container's host, once something was asked of it
         self._delegate_to: str | None = None
         self._name, self._kind = "", ""   # of that host, and of the connection plugin
         self._variables: t.Mapping[str, t.Any] = {}  # of the host
@@ -214,7 +189,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
             return {}
         raise AnsibleConnectionFailure(
             "The host %r of container %r is not in the inventory. Add it, or set the variable "
-            "ansible_lxc_host to another one." % (host, self._container()))
+            "ansible_lxc_host to another one." % (host, self.container_name()))
 
     def get_option(self, option: str, hostvars: t.Any = None) -> t.Any:
         """The options, of which actions ask for remote_user: who becomes whom it is already does
@@ -241,30 +216,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
             self._connected = True
         return self
 
-    def _reach(self) -> None:
-        """Make the host's connection of its variables."""
-        variables = self._variables
-        context = copy.copy(self._play_context)
-        context.remote_addr = variables.get("ansible_host", self._name)
-        context.remote_user = variables.get("ansible_user")
-        context.port = variables.get("ansible_port")
-        context.password = None
-        self._host = connection_loader.get(self._kind, context, new_stdin=None)
-        if self._host is None:
-            raise AnsibleConnectionFailure("There is no connection plugin %r, which the host %r of "
-                                           "container %r asks for." % (self._kind, self._name,
-                                                                       self._container()))
-        if hasattr(self._host, "_hostvars"):  # a container in a container
-            self._host._hostvars = self._hostvars
-        self._host.set_options(
-            task_keys={"timeout": self._play_context.timeout},
-            var_options={"inventory_hostname": self._name,
-                         **_options("connection", self._host._load_name, variables)})
-        self._host_become = self._become_on_host()
-        display.vvv("ESTABLISH LXC CONNECTION ON %s BY %s" % (self._name, self._host.transport),
-                    host=self._container())
-
-    def _has_to_become(self, is_root: bool) -> bool:
+    def has_to_become(self, is_root: bool) -> bool:
         """:param is_root: whether who comes to the host is root there"""
         wanted = self.get_option("host_become")
         if wanted is None:
@@ -275,25 +227,8 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         return (not is_root or C.BECOME_ALLOW_SAME_USER
                 or self._variables.get("ansible_become_user", "root") != "root")
 
-    def _become_on_host(self) -> t.Any:
-        variables = self._variables
-        if self._host.transport == "local":
-            is_root = os.geteuid() == 0
-        elif self._host.transport == self.transport:  # which enters as root by itself
-            is_root = self._host.get_option("remote_user") in (None, "root")
-        else:
-            is_root = variables.get("ansible_user") == "root"
-        if not self._has_to_become(is_root):
-            return None
-        method = variables.get("ansible_become_method", "sudo")
-        plugin = become_loader.get(method)
-        if plugin is None:
-            raise AnsibleConnectionFailure("There is no become plugin %r, which the host of "
-                                           "container %r asks for." % (method, self._container()))
-        plugin.set_options(var_options=_options("become", plugin._load_name, variables))
-        return plugin
-
-    def _container(self) -> str:
+    def container_name(self) -> str:
+        """Its name on its host."""
         return str(self.get_option("container") or self._delegate_to
                    or self.get_option("inventory_name"))
 
@@ -315,21 +250,13 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
 
     def _by_program(self, words: list[str], in_data: bytes | None, sudoable: bool
                     ) -> tuple[int, bytes, bytes]:
-        from ansible_collections.fleet.lxc.plugins.module_utils._container import runtime_files
-
         if self._host is None:
-            self._reach()
-        python = self.get_option("host_python") \
-            or self._variables.get("ansible_python_interpreter", "")
-        if "/" not in python:
-            python = "python3"
-        texts = runtime_files.sources()
-        command = [python, "-I", "-S", runtime_files.path_of(texts), *words]
-        code, stdout, stderr = self._on_host(command, in_data, sudoable)
-        if code == 2 and _MISSING in stderr:
-            self._install(python, texts)
-            code, stdout, stderr = self._on_host(command, in_data, sudoable)
-        return code, stdout, stderr
+            # A file of its own, since Ansible compiles a plugin anew for each task.
+            from ansible_collections.fleet.lxc.plugins.plugin_utils._lxc_host import Host
+
+            self._host = Host(self, self._name, self._kind, self._variables, self._hostvars)
+        found: tuple[int, bytes, bytes] = self._host.run(words, in_data, sudoable)
+        return found
 
     def _is_here(self) -> bool:
         """Whether this process can enter containers itself, and may.
@@ -339,38 +266,13 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         the host leaves processes open that change their ids (fs.suid_dumpable, proc_sys_fs(5)).
         """
         return (self._kind in (LOCAL, "local") and os.geteuid() == 0
-                and not self._has_to_become(True) and len(os.listdir("/proc/self/task")) == 1
+                and not self.has_to_become(True) and len(os.listdir("/proc/self/task")) == 1
                 and _read(_SUID_DUMPABLE) != b"1\n")
 
     def _directly(self, words: list[str], in_data: bytes | None) -> tuple[int, bytes, bytes] | None:
         if self._runtime is None:
             self._runtime = _same_runtime()
         return self._runtime.collect(words, in_data) if self._runtime else None
-
-    def _on_host(self, words: list[str], in_data: bytes | None, sudoable: bool
-                 ) -> tuple[int, bytes, bytes]:
-        command = " ".join(shlex.quote(word) for word in words)
-        # Prompts are answered by the host's connection: of the host's become, or else of the
-        # container's, whose prompt comes by the same way.
-        become = self._host_become or (self.become if sudoable else None)
-        self._host.set_become_plugin(become)
-        if self._host_become is not None:
-            command = self._host_become.build_become_command(command, self._host._shell)
-            if in_data is None:
-                in_data = b"\n"  # else SSH takes a terminal, which would mix the outputs
-        found: tuple[int, bytes, bytes] = self._host.exec_command(
-            command, in_data=in_data, sudoable=become is not None)
-        return found
-
-    def _install(self, python: str, sources: t.Mapping[str, bytes]) -> None:
-        texts = {path: data.decode() for path, data in sources.items()}
-        packed = base64.b64encode(zlib.compress(json.dumps(texts).encode()))
-        display.vvv("INSTALL THE RUNTIME", host=self._container())
-        code, _stdout, stderr = self._on_host([python, "-I", "-S", "-c", _INSTALL], packed, False)
-        if code:
-            raise AnsibleConnectionFailure(
-                "The runtime could not be written to the host of container %r: %s"
-                % (self._container(), to_text(stderr).strip()))
 
     def _user(self) -> list[str]:
         user = super().get_option("remote_user")
@@ -392,7 +294,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         # Who is root already does not become it: then no prompt and no word of success comes.
         sudoable = bool(sudoable and self.become and self.become.success
                         and self.become.success in text)
-        display.vvv("EXEC %s" % argv, host=self._container())
+        display.vvv("EXEC %s" % argv, host=self.container_name())
         prompts = sudoable and self.become is not None and self.become.expect_prompt()
         # Ansible's alarm makes it forget a task that takes too long, and is all that is known here
         # of the task's timeout; a moment later the host ends what the task has started.
@@ -400,7 +302,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         return self._run(["attach", "--no-tty", "--bound",
                           *(["--timeout", str(int(left) + 2)] if left else []),
                           *([] if in_data is not None or prompts else ["--no-stdin"]),
-                          *self._user(), self._container(), "--", *argv], in_data, sudoable)
+                          *self._user(), self.container_name(), "--", *argv], in_data, sudoable)
 
     def _argv(self, command: str) -> list[str]:
         """The shell with its command; without another shell around it where it has one already."""
@@ -416,7 +318,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
     def put_file(self, in_path: str, out_path: str) -> None:
         """A file of the controller into the container."""
         super().put_file(in_path, out_path)
-        display.vvv("PUT %s TO %s" % (in_path, out_path), host=self._container())
+        display.vvv("PUT %s TO %s" % (in_path, out_path), host=self.container_name())
         try:
             stream = open(to_bytes(in_path, errors="surrogate_or_strict"), "rb")
         except FileNotFoundError:
@@ -430,7 +332,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
                 if not data and offset:
                     return
                 self._transfer(["put", "--offset", str(offset), "--size", str(len(data)),
-                                "--mode", mode, *self._user(), self._container(), out_path],
+                                "--mode", mode, *self._user(), self.container_name(), out_path],
                                data, "write", out_path)
                 offset += len(data)
                 if len(data) < _PIECE:
@@ -439,13 +341,13 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """A file of the container to the controller."""
         super().fetch_file(in_path, out_path)
-        display.vvv("FETCH %s TO %s" % (in_path, out_path), host=self._container())
+        display.vvv("FETCH %s TO %s" % (in_path, out_path), host=self.container_name())
         offset = 0
         with open(to_bytes(out_path, errors="surrogate_or_strict"), "wb") as stream:
             while True:
                 data = self._transfer(
                     ["fetch", "--offset", str(offset), "--size", str(_PIECE), *self._user(),
-                     self._container(), in_path], None, "read", in_path)
+                     self.container_name(), in_path], None, "read", in_path)
                 stream.write(data)
                 offset += len(data)
                 if len(data) < _PIECE:
@@ -455,12 +357,12 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         code, stdout, stderr = self._run(words, data, False)
         if code:
             raise AnsibleError("Could not %s %s in container %s: %s" % (
-                verb, path, self._container(), to_text(stderr).strip()))
+                verb, path, self.container_name(), to_text(stderr).strip()))
         return stdout
 
     def reset(self) -> None:
         """Begin anew with the host's connection."""
-        if self._host is not None and type(self._host).reset is not ConnectionBase.reset:
+        if self._host is not None:
             self._host.reset()
         self.close()
 
@@ -468,7 +370,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible has no types
         """Let go of the host's connection."""
         if self._host is not None:
             self._host.close()
-        self._host, self._host_become, self._connected = None, None, False
+        self._host, self._connected = None, False
 
 
 def _same_runtime() -> t.Any:
@@ -478,27 +380,34 @@ def _same_runtime() -> t.Any:
     :returns: None where there is no copy, or it is of another version than this collection
     """
     utils = os.path.join(os.path.dirname(os.path.dirname(__file__)), "module_utils")
-    held = -1
     try:
         folder = "%s/%s" % (_RUNTIME, os.readlink(_RUNTIME + "/current"))
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(held, fcntl.LOCK_SH)  # so that it stays as long as this process runs
-        with open("%s/%s" % (folder, _INDEX), "rb") as stream:
-            index = json.load(stream)
-        same = all(_mark("%s/%s" % (utils, path)) == mark for path, mark in index.items())
-    except (OSError, ValueError):
-        same = False
-    if not same:
-        if held >= 0:
-            os.close(held)
+    except OSError:
         return None
     keep, sys.dont_write_bytecode = sys.dont_write_bytecode, False  # as the program has it
     sys.path.insert(0, folder)
+    found = None
     try:
-        return importlib.import_module("fleet_lxc._container.attach_command")
+        fcntl.flock(held, fcntl.LOCK_SH)  # so that it stays as long as this process runs
+        with open("%s/%s" % (folder, _INDEX), "rb") as stream:
+            index = json.load(stream)
+        if all(os.stat("%s/%s" % (utils, path)).st_size == size
+               for path, (_checksum, size) in index.items()):
+            module = importlib.import_module("fleet_lxc._container.attach_command")
+            # The text of those that do something here.
+            loaded = ["/".join(name.split(".")[1:]) + ".py" for name in sys.modules
+                      if name.startswith("fleet_lxc.") and name.count(".") == 2]
+            if all(_mark("%s/%s" % (utils, path)) == index[path] for path in loaded):
+                found = module
+    except (ImportError, KeyError, OSError, ValueError):
+        pass
     finally:
         sys.path.remove(folder)
         sys.dont_write_bytecode = keep
+    if found is None:
+        os.close(held)
+    return found
 
 
 def _mark(path: str) -> list[int]:
@@ -510,9 +419,3 @@ def _mark(path: str) -> list[int]:
 def _read(path: str) -> bytes:
     with open(path, "rb", buffering=0) as stream:
         return stream.read()
-
-
-def _options(kind: str, name: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Those of a host's variables that are options of one of its plugins."""
-    return {key: variables[key] for key in C.config.get_plugin_vars(kind, name)
-            if key in variables}

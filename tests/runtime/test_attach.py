@@ -8,6 +8,8 @@ import errno
 import os
 import pathlib
 import signal
+import subprocess
+import sys
 import typing as t
 
 import container_sandbox
@@ -16,6 +18,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     attacher,
     exchange,
     lifecycle,
+    runtime,
     store,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._container.entry import Command
@@ -28,7 +31,8 @@ kinds = pytest.mark.parametrize("privileged", [False, True], ids=["unprivileged"
 
 @pytest.fixture(params=[False, True], ids=["itself", "attacher"], autouse=True)
 def _who_forks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "pays", lambda count: request.param)
+    if request.param:
+        monkeypatch.setattr(exchange, "_MANY", 1)
 
 
 def run(name: str, script: str | list[str], stdin: bytes | None = None,
@@ -232,7 +236,7 @@ def test_an_attacher_that_is_killed_says_so_and_leaves_nothing(
         ask(self, *arguments)
 
     monkeypatch.setattr(attacher.Attacher, "ask", kill_and_ask)
-    monkeypatch.setattr(exchange, "pays", lambda count: True)
+    monkeypatch.setattr(exchange, "_MANY", 1)
     before = os.listdir("/proc/self/fd")
     outcomes = exchange.run({n: Command(["/bin/busybox", "hostname"]) for n in names}, parallel=3)
     assert isinstance(outcomes[names[0]], exchange.Result)
@@ -242,5 +246,11 @@ def test_an_attacher_that_is_killed_says_so_and_leaves_nothing(
 
 
 def test_an_attacher_is_for_many_programs_of_a_large_process() -> None:
-    assert not attacher.pays(15)
-    assert attacher.pays(16)  # pytest has more than 8 MB
+    assert attacher.pays()  # pytest has more than 8 MB
+    program = "import sys; sys.path.insert(0, %r); " \
+        "from fleet_lxc._container import attacher, exchange; " \
+        "print(attacher.pays(), exchange._attacher(100))" % os.path.dirname(runtime.ensure())
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True, text=True,
+                          capture_output=True)
+    assert done.stdout == "False None\n"
+    assert exchange._attacher(0) is None

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pathlib
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import typing as t
 import zipfile
+import zlib
 
 import container_sandbox
 import pytest
@@ -211,6 +213,17 @@ def test_the_connection_plugin_takes_it_from_there_as_well() -> None:
     assert taken() == "None"
     copy = pathlib.Path(runtime.ensure()).parent
     assert taken() == "%s/fleet_lxc/_container/attach_command.py" % copy
+    path, index = copy / "fleet_lxc" / "_container" / "attach.py", copy / "files.json"
+    text, marks = path.read_bytes(), index.read_text()
+    other = text.replace(b"running", b"RUNNING", 1)  # of the same length
+    path.write_bytes(other)
+    found = json.loads(marks)
+    found["_container/attach.py"] = [zlib.crc32(other), len(other)]
+    index.write_text(json.dumps(found))
+    assert taken() == "None"
+    path.write_bytes(text)
+    index.write_text(marks)
+    assert taken() != "None"
     ensure("1")  # of another version, and now the newest
     assert taken() == "None"
 

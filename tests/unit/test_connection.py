@@ -19,6 +19,7 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, connection_loader
 from ansible_collections.fleet.lxc.plugins.connection import lxc
 from ansible_collections.fleet.lxc.plugins.module_utils._container import runtime_files
+from ansible_collections.fleet.lxc.plugins.plugin_utils import _lxc_host
 
 Answer = tuple[int, bytes, bytes]
 PROGRAM = runtime_files.path_of(runtime_files.sources())
@@ -82,7 +83,7 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Build:
             kinds.append(kind)
             return host
 
-        monkeypatch.setattr(lxc.connection_loader, "get", get)
+        monkeypatch.setattr(_lxc_host.connection_loader, "get", get)
         monkeypatch.setattr(lxc, "_same_runtime", lambda: None)  # whatever this host has
         plugin.set_options(task_keys={"delegate_to": delegate_to}, var_options={
             "inventory_hostname": "web", "hostvars": hostvars or {}, **variables})
@@ -312,8 +313,9 @@ def test_what_is_sent_writes_the_same_copy(build: Build, tmp_path: pathlib.Path,
     missing = b"python3: can't open file '%s': [Errno 2]\n" % PROGRAM.encode()
     made = build((2, b"", missing), (0, b"", b""), (0, b"", b""))
     made.plugin.exec_command("id")
-    text = lxc._INSTALL.replace("    runtime.ensure()", "    runtime.runtime_files.RUNTIME = %r\n"
-                                "    runtime.ensure()" % str(tmp_path))
+    text = _lxc_host._INSTALL.replace(
+        "    runtime.ensure()",
+        "    runtime.runtime_files.RUNTIME = %r\n    runtime.ensure()" % str(tmp_path))
     subprocess.run([sys.executable, "-I", "-S", "-c", text], input=made.host.asked[1][1],
                    check=True)
     assert (tmp_path / PROGRAM.split("/")[-2] / "fleet-lxc").exists()

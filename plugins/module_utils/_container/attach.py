@@ -17,7 +17,7 @@ import os
 from .._kernel import cgroup_tree, processes, syscalls
 from .._kernel.errors import LxcError
 from .._kernel.lean import json, signal
-from . import entry, runtime
+from . import entry
 from .entry import Command
 from .target import DOING, Target
 
@@ -278,6 +278,7 @@ def interpreter(word: str, fds: list[int]) -> int:
     :returns: its pid
     :raises OSError: where it does not start
     """
+    from . import runtime  # few need it
     program, binary = runtime.ensure(), runtime.read_only_interpreter()
     # Above those that they become, so that none is overwritten before its turn.
     sources = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in fds]

@@ -28,14 +28,11 @@ if TYPE_CHECKING:
 
 _LINK = 3                            # its descriptor
 _LARGEST = descriptors.LARGEST // 2  # bytes of a request
-_MANY = 16                           # programs
 _LARGE = (8 << 20) // os.sysconf("SC_PAGESIZE")  # pages; this program itself has half of that
 
 
-def pays(count: int) -> bool:
-    """Whether so many forks of this process cost more than an interpreter that is started."""
-    if count < _MANY:
-        return False
+def pays() -> bool:
+    """Whether this process is so large that many forks of it cost more than to start another."""
     with open("/proc/self/statm", encoding="ascii") as stream:
         _size, resident, shared = map(int, stream.read().split()[:3])
     return resident - shared > _LARGE

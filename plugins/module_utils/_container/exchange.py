@@ -18,19 +18,20 @@ from .._kernel import processes
 from .._kernel.errors import LxcError
 from .._kernel.lean import signal
 from . import attach
-from .attacher import Attacher, pays
 
 TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Union
 
+    from .attacher import Attacher
     from .entry import Command
 
     Handler = Callable[[], None]
     Outcomes = dict[str, Union["Result", LxcError]]
 
 _CHUNK = 1 << 16
+_MANY = 16  # programs, whose forks may cost more than to start an interpreter for them
 _PARTING = 1  # seconds, for all that are told to end because their caller has to
 _GRACE = 10  # seconds: how long a program that was killed may take to be gone
 
@@ -66,7 +67,7 @@ def run(jobs: dict[str, Command], stdin: bytes | None = None, timeout: float | N
     :param running: has those that run at any moment, for a handler of signals
     """
     running = [] if running is None else running
-    attacher = Attacher() if pays(len(jobs)) else None
+    attacher = _attacher(len(jobs))
     try:
         return _run(jobs, running, stdin, timeout, parallel, attacher)
     except BaseException:  # the caller is told to end, or to do something else
@@ -132,6 +133,14 @@ def _run(jobs: dict[str, Command], running: list[_Program], stdin: bytes | None,
             if outcome is not None:
                 outcomes[program.name] = outcome
                 running.remove(program)
+
+
+def _attacher(count: int) -> Attacher | None:
+    """:param count: of programs"""
+    if count < _MANY:
+        return None
+    from . import attacher  # few need it
+    return attacher.Attacher() if attacher.pays() else None
 
 
 class Loop:
