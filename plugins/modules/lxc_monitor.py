@@ -136,6 +136,10 @@ events:
       type: dict
       returned: with STOPPED, where it is known
       sample: {code: 0}
+    aborted:
+      description: That its start has failed, as its V(ABORTING) has told already.
+      type: bool
+      returned: with STOPPED, when that is so
     asked:
       description: That somebody stopped it, so that its end is no surprise.
       type: bool

@@ -254,7 +254,9 @@ def test_the_states_of_a_start_that_fails(box: Sandbox) -> None:
     with EventStream() as stream, wait.Wait([name], ["ABORTING"]) as waiting:
         lifecycle.start([name])
         assert waiting.finish(0)[name]["reached"] == "ABORTING"
-        assert states(stream.read(), name) == ["STARTING", "ABORTING", "STOPPED"]
+        told = stream.read()
+        assert states(told, name) == ["STARTING", "ABORTING", "STOPPED"]
+        assert [event["state"] for event in told if event.get("aborted")] == ["STOPPED"]
 
 
 def test_many_wait_while_it_happens(box: Sandbox) -> None:

@@ -69,20 +69,23 @@ def announce(name: str, recorded: dict[str, Any], error: dict[str, Any] | None =
 
     :param recorded: completed in place, where nothing was known any more
     :param error: why its start failed
-    :returns: what is to be told with its end: asked, where a stop has asked for it, and oom_kills,
-        how many of its processes the kernel has killed for want of memory
+    :returns: what is to be told with its end: aborted, where its start has failed, asked, where a
+        stop has asked for it, and oom_kills, how many of its processes the kernel has killed for
+        want of memory
     """
     if "cgroups" not in recorded:  # its state was lost while it ran
         from . import lost_state
         recorded.update(lost_state.find(name) or {})
     asked = (store.lock_holder(name) or {}).get("state") == "STOPPING"
-    if error or recorded.get("state") == "STARTING":
+    aborted = bool(error) or recorded.get("state") == "STARTING"
+    if aborted:
         why = {"error": str(LxcError.from_dict(error))} if error else {}
         events.event(name, "ABORTING", **why)
     elif recorded.get("state") != "STOPPED" and not asked:
         events.event(name, "STOPPING")  # else the stop has said so
     kills = sum(cgroup_tree.oom_kills(path) for path in recorded.get("cgroups") or [])
-    return {**({"asked": True} if asked else {}), **({"oom_kills": kills} if kills else {})}
+    return {**({"aborted": True} if aborted else {}), **({"asked": True} if asked else {}),
+            **({"oom_kills": kills} if kills else {})}
 
 
 def has_programs(name: str, recorded: dict[str, Any], groups: list[str]) -> bool:
