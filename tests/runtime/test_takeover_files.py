@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import configparser
+import os
 import pathlib
 import typing as t
 
 import lan as testbed
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._bridge import manager_files
+from ansible_collections.fleet.lxc.plugins.module_utils._bridge.apply import apply, undo
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
 from network_sandbox import new_sandbox
@@ -95,6 +97,57 @@ def test_it_is_found_who_has_the_nic_and_all_is_put_back(netlink: Netlink, root:
     assert read(root) == before
 
 
+@pytest.mark.parametrize("manager", sorted(FILES))
+def test_all_is_given_back_after_a_reboot(netlink: Netlink, root: pathlib.Path,
+                                          manager: str) -> None:
+    """Which forgets the alias of the bridge, and what has no files."""
+    write(root, manager)
+    before, files = testbed.show("eth0"), read(root)
+    run(netlink, addresses=["10.0.3.1/24"])
+    run(netlink, takeover="eth0", persist="auto")
+    written = read(root)
+    testbed.ip("link", "set", "dev", "br0", "alias", "")
+    assert run(netlink, takeover="eth0", persist="auto") == []
+    # As those of a version that did not write it down.
+    for path, text in written.items():
+        (root / path).write_text("".join(line for line in text.splitlines(keepends=True)
+                                         if "takeover eth0" not in line))
+    assert len(run(netlink, takeover="eth0", persist="auto")) == 1
+    for path, text in written.items():
+        (root / path).write_text(text)
+    run(netlink, "absent")
+    assert testbed.show("eth0") == before
+    assert read(root) == files
+
+
+def test_a_manager_that_has_the_bridge_is_stopped_while_the_nic_gets_all_back(
+        netlink: Netlink, root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a boot; ./dev test vm does it with systemd-networkd itself."""
+    write(root, "systemd-networkd")
+    before = testbed.show("eth0")
+    run(netlink, takeover="eth0", persist="auto")
+    bridge = netlink.link("br0")
+    assert bridge
+    (root / ("run/systemd/netif/links/%d" % bridge["index"])).write_text(
+        "ADMIN_STATE=configured\n")
+    told = root / "told"
+    (root / "systemctl").write_text(
+        '#!/bin/sh\necho "$@; $(ip -br link show master br0 | wc -l)" >> %s\n' % told)
+    (root / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", "%s:%s" % (root, os.environ["PATH"]))
+    stop = "stop systemd-networkd.socket systemd-networkd.service; 1\n"  # port of the bridge
+    start = "start systemd-networkd.socket systemd-networkd.service; "
+    made, found = plan(netlink, "absent")
+    undo(netlink, [*made.operations[:1]], found)
+    assert told.read_text() == start + "1\n"
+    told.unlink()
+    assert apply(netlink, made.operations, found) == []
+    assert told.read_text() == stop and testbed.show("eth0")["addresses"] == before["addresses"]
+    run(netlink, "absent")  # as confirmed, by a process that knows nothing of the first
+    assert told.read_text() == stop + start + "0\n"
+    assert testbed.show("eth0") == before and not list((root / "run/fleet-lxc").iterdir())
+
+
 def test_nothing_is_written_that_was_not_asked_for(netlink: Netlink, root: pathlib.Path) -> None:
     write(root, "ifupdown")
     before = read(root)
@@ -173,11 +226,18 @@ def test_what_networkd_and_network_manager_read(netlink: Netlink, root: pathlib.
 
     # After a boot networkd has kept the lease, and says so by its routes alone.
     testbed.ip("address", "change", "192.0.2.12/24", "dev", "br0", "valid_lft", "forever")
-    testbed.ip("route", "add", "default", "via", "192.0.2.3", "dev", "br0", "proto", "dhcp",
-               "src", "192.0.2.12", "metric", "1024")
+    leased = ("default", "via", "192.0.2.3", "dev", "br0", "proto", "dhcp", "src", "192.0.2.12",
+              "metric", "1024")
+    testbed.ip("route", "add", *leased)
+    made = plan(netlink, takeover="eth0", persist="systemd-networkd")[0]
+    assert [*made.operations, *made.deferred] == []
+    # And where the lease comes with no route, by the metric that it gives to what it has leased.
+    testbed.ip("route", "delete", *leased)
+    testbed.ip("address", "change", "192.0.2.12/24", "dev", "br0", "metric", "1024")
     made = plan(netlink, takeover="eth0", persist="systemd-networkd")[0]
     assert [*made.operations, *made.deferred] == []
 
+    testbed.ip("route", "add", *leased)
     run(netlink, takeover="eth0", persist="NetworkManager")
     path = root / "etc/NetworkManager/system-connections/fleet-lxc-br0.nmconnection"
     assert path.stat().st_mode & 0o777 == 0o600

@@ -8,10 +8,11 @@ import dataclasses
 import socket
 import typing as t
 
+from .._kernel.addresses import network, parse_cidr
 from .._kernel.errors import LxcError
-from .belongings import in_adding_order
+from .belongings import MARK, in_adding_order, write_mark
 from .manager_files import write
-from .moves import AddRoute, DropRoute, GiveAddress, GiveRoute
+from .moves import AddRoute, DropRoute, GiveAddress, GiveRoute, Mark
 from .operations import AddAddress, AddPort, Facts, Operation, RemoveAddress, RemovePort, SetLink
 from .persist import INTERFACES, Files, Wanted, ours, remove, render
 
@@ -86,6 +87,9 @@ def _wanted(spec: BridgeSpec, state: BridgeState, operations: list[Operation],
     own = state.own
     addresses: list[Address | str] = [*in_adding_order(own.addresses)] if own else []
     routes: list[Route] = list(own.routes) if own else []
+    mark = state.mark if state.mark.startswith(MARK) else ""
+    if not mark and state.nic in state.ports and state.nic_has:
+        mark = write_mark(state.nic, state.nic_has, None)
     ports = [p for p in state.ports if p != state.nic and p in (spec.ports or ())]
     mac, mtu = (state.link["mac"], state.link["mtu"]) if state.link else (state.stable_mac, 1500)
     for step in operations:
@@ -99,6 +103,8 @@ def _wanted(spec: BridgeSpec, state: BridgeState, operations: list[Operation],
             routes.append(step.route)
         elif isinstance(step, DropRoute) and step.name == spec.name and step.route in routes:
             routes.remove(step.route)
+        elif isinstance(step, Mark):
+            mark = step.text
         elif isinstance(step, AddPort) and step.port != state.nic:
             ports.append(step.port)
         elif isinstance(step, RemovePort):
@@ -106,10 +112,13 @@ def _wanted(spec: BridgeSpec, state: BridgeState, operations: list[Operation],
         elif isinstance(step, SetLink) and step.name == spec.name and step.option == "mtu":
             mtu = step.value
     link = state.link
-    # systemd-networkd with KeepConfiguration= gives a leased address no end: its routes tell.
+    # systemd-networkd with KeepConfiguration= gives a leased address no end: its routes tell, or
+    # where there are none its metric.
     by_dhcp = {route.source for route in routes if route.protocol == _BY_DHCP}
-    leased = [a for a in addresses
-              if not isinstance(a, str) and (a.expires or a.local in by_dhcp)]
+    asks = any("DHCP=ipv4" in text.splitlines() for text in ours(spec.name, state.files).values())
+    leased = [a for a in addresses if not isinstance(a, str) and (
+        a.expires or a.local in by_dhcp
+        or asks and a.has_metric and a.family == socket.AF_INET)]
     dhcp = any(a.family == socket.AF_INET for a in leased)
     kept = []
     for route in routes:
@@ -123,7 +132,7 @@ def _wanted(spec: BridgeSpec, state: BridgeState, operations: list[Operation],
             warnings.append("The route %s is not kept over a reboot: write it where the network "
                             "is configured." % route.text)
     return Wanted(
-        spec.name, state.nic, sorted(set(ports)), spec.mac or mac, mtu,
+        spec.name, state.nic, mark, sorted(set(ports)), spec.mac or mac, mtu,
         bool(link["stp"] if spec.stp is None and link else spec.stp),
         _forward_delay(spec.forward_delay, link),
         _static([a for a in addresses if a not in leased]), sorted(kept, key=_route_order), dhcp,
@@ -137,9 +146,16 @@ def _forward_delay(wanted: float | None, link: Link | None) -> float:
 
 
 def _static(addresses: t.Iterable[Address | str]) -> list[str]:
+    """By networks, of which the kernel lists them in another order than they were added in; within
+    one the first is its primary address, and stays it."""
     texts = [_text(a) for a in addresses
              if isinstance(a, str) or not (a.expires or a.link_local)]
-    return [a for a in texts if ":" not in a] + [a for a in texts if ":" in a]
+    return sorted(texts, key=_network)
+
+
+def _network(text: str) -> tuple[bool, bytes]:
+    net = network(parse_cidr(text))
+    return net.family == socket.AF_INET6, socket.inet_pton(net.family, net.address)
 
 
 def _text(address: Address | str) -> str:

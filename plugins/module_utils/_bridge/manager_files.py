@@ -20,6 +20,9 @@ _PATTERNS = ("etc/systemd/network/*.net*", "run/systemd/network/*.network", INTE
              "run/NetworkManager/system-connections/*.nmconnection")
 
 
+_STOPPED = "run/fleet-lxc/.stopped-%s"
+
+
 def observe_files() -> Files:
     """Every file that a manager may read, by path without the slash at the beginning."""
     found: Files = {}
@@ -49,6 +52,17 @@ def manager_of(nic: str, index: int, files: Files) -> str:
             for path, text in files.items()):
         return "ifupdown"
     return ""
+
+
+def stopped(bridge: str) -> str:
+    """The manager that was stopped for a bridge, and is to be started again; "" for none."""
+    return _read(_STOPPED % bridge)
+
+
+def set_stopped(bridge: str, manager: str) -> None:
+    """Write it down, or with "" forget it."""
+    os.makedirs(os.path.dirname(ROOT + _STOPPED), 0o700, exist_ok=True)
+    write(_STOPPED % bridge, manager or None)
 
 
 def _read(path: str) -> str:

@@ -23,8 +23,8 @@ from .belongings import (
     read_mark,
     settings_of,
 )
-from .manager_files import manager_of, observe_files
-from .persist import ours
+from .manager_files import manager_of, observe_files, stopped
+from .persist import mark_in, ours
 
 if t.TYPE_CHECKING:
     from .._kernel.bridge_vlans import PortVlans
@@ -78,6 +78,8 @@ class BridgeState:
     stable_mac: str = ""
     files: dict[str, str] = dataclasses.field(default_factory=dict)  # the network managers'
     manager: str = ""  # the one that has the NIC
+    bridge_manager: str = ""  # the one that has the bridge
+    stopped_manager: str = ""  # the one that was stopped while the NIC got everything back
 
 
 def table_name(bridge: str) -> str:
@@ -94,11 +96,13 @@ def observe(netlink: Netlink, spec: BridgeSpec) -> BridgeState:
         candidates={n: links[n] for n in spec.ports or () if n in links},
         other_bridges=[n for n, link in links.items()
                        if link["kind"] == "bridge" and n != spec.name],
-        stable_mac=stable_mac(spec.name))
+        stable_mac=stable_mac(spec.name), files=observe_files(),
+        stopped_manager=stopped(spec.name))
     if state.link is not None:
         state.addresses = netlink.addresses(spec.name)
         state.own = observe_belongings(netlink, spec.name)
-        state.mark = LinkConfig(netlink).alias(spec.name)
+        alias = LinkConfig(netlink).alias(spec.name)
+        state.mark = mark_in(spec.name, state.files) if not read_mark(alias)[0] else alias
         state.filtering = bridge_vlans.is_filtering(netlink, spec.name)
         if spec.vlans:
             numbers = bridge_vlans.read(netlink)
@@ -109,7 +113,8 @@ def observe(netlink: Netlink, spec: BridgeSpec) -> BridgeState:
     state.candidate_addresses = {n: netlink.addresses(n) for n in state.candidates}
     state.dhcp = dnsmasq.read(spec.name)
     state.dhcp_files = dnsmasq.has_files(spec.name)
-    state.files = observe_files()
+    if state.link is not None:
+        state.bridge_manager = manager_of(spec.name, state.link["index"], state.files)
     if state.nic_link is not None:
         state.manager = manager_of(state.nic, state.nic_link["index"], state.files)
     _observe_nat(spec.name, state)

@@ -15,6 +15,7 @@ import typing as t
 import uuid
 
 from .._kernel.addresses import parse_cidr
+from .belongings import MARK
 
 if t.TYPE_CHECKING:
     from .._kernel.link_config import Route
@@ -34,12 +35,14 @@ _MAIN = 254
 class Wanted:
     """A bridge as it is to be after a boot. Texts of ``addresses`` are CIDRs.
 
+    :param mark: that it has taken the NIC's place (belongings.write_mark), "" where it has not
     :param dhcp: whether IPv4 comes from a lease, which is not written down
     :param advertised: whether some IPv6 comes from router advertisements
     """
 
     name: str
     nic: str
+    mark: str
     ports: list[str]
     mac: str
     mtu: int
@@ -80,6 +83,19 @@ def remove(name: str, present: Files) -> dict[str, str | None]:
 def ours(name: str, files: Files) -> Files:
     """Those that are written for the bridge, or have something put aside for it."""
     return {path: files[path] for path in remove(name, files)}
+
+
+def mark_in(name: str, files: Files) -> str:
+    """The mark of a bridge that has come back with a boot, which forgets aliases; "" for none."""
+    for text in ours(name, files).values():
+        for line in text.splitlines():
+            if line.startswith("# " + MARK):
+                return line[2:]
+    return ""
+
+
+def _header(wanted: Wanted) -> str:
+    return _HEADER % wanted.name + ("# %s\n" % wanted.mark if wanted.mark else "")
 
 
 def _is_ours(path: str, name: str) -> bool:
@@ -131,7 +147,7 @@ def _networkd(wanted: Wanted, present: Files) -> Files:
             "MTUBytes=%d" % wanted.mtu, "", "[Bridge]",
             "ForwardDelaySec=%g" % wanted.forward_delay,
             "STP=" + ("yes" if wanted.stp else "no")]) + "\n",
-        base + ".network": header + "\n".join(lines) + "\n"}
+        base + ".network": _header(wanted) + "\n".join(lines) + "\n"}
     for port in _ports(wanted):
         files["%s+%s.network" % (base, port)] = header + "\n".join([
             "[Match]", "Name=" + port, "", "[Network]", "Bridge=" + wanted.name,
@@ -184,7 +200,7 @@ def _ifupdown(wanted: Wanted, present: Files) -> Files:
     main = files.get(INTERFACES, "")
     if not _sources(main, path):
         files[INTERFACES] = "%s%s+\nsource /%s\n" % (main, mark, path)
-    files[path] = _HEADER % wanted.name + _stanzas(wanted, kept)
+    files[path] = _header(wanted) + _stanzas(wanted, kept)
     return files
 
 
@@ -317,7 +333,7 @@ def _network_manager(wanted: Wanted, present: Files) -> Files:
             if options:
                 lines.append("route%d_options=%s" % (number, ",".join(options)))
         lines += kept.get(section, [])
-    files = {base + ".nmconnection": header + "\n".join(lines) + "\n"}
+    files = {base + ".nmconnection": _header(wanted) + "\n".join(lines) + "\n"}
     for port in _ports(wanted):
         files["%s+%s.nmconnection" % (base, port)] = header + "\n".join([
             "[connection]", *_nm_connection("%s+%s" % (wanted.name, port), "ethernet", port),

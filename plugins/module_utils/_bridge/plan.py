@@ -9,6 +9,7 @@ import typing as t
 from .._kernel.addresses import is_near, network, parse_address, parse_cidr, to_text
 from .._kernel.errors import LxcError
 from . import files, overlay, takeover, vlans
+from .manager import UNITS, StartManager, StopManager
 from .moves import SetPromiscuous
 from .operations import (
     AddAddress,
@@ -116,14 +117,21 @@ def plan_absent(spec: BridgeSpec, state: BridgeState, force: bool = False) -> Pl
     plan.operations.extend(overlay.plan_no_vxlan(spec.name, state))
     if state.link is not None:
         back = takeover.plan_back(spec, state)
+        pause = state.bridge_manager if back and state.bridge_manager in UNITS else ""
+        if pause:
+            plan.operations.append(StopManager(spec.name, pause))
         plan.operations.extend(back)
         plan.deferred.extend(files.plan_removal(spec, state))
         plan.deferred.append(DeleteBridge(spec.name))
+        if pause or state.stopped_manager:
+            plan.deferred.append(StartManager(spec.name, pause or state.stopped_manager))
         if not back:
             plan = plan._replace(operations=plan.operations + plan.deferred, deferred=[])
         plan = plan._replace(risky=bool(back))
     else:
         plan.operations.extend(files.plan_removal(spec, state))
+        if state.stopped_manager:  # the one who did it was killed
+            plan.operations.append(StartManager(spec.name, state.stopped_manager))
     return plan
 
 

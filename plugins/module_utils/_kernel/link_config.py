@@ -33,6 +33,7 @@ _GETRULE = 34
 _FRA_IIFNAME, _FRA_PRIORITY, _FRA_OIFNAME = 3, 6, 17
 _IFLA_IFALIAS, _IFLA_EXT_MASK = 20, 29
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 3, 6, 8
+_IFA_RT_PRIORITY = 9
 # The rest is the kernel's to say: whether an address is secondary, tentative, deprecated.
 _IFA_SETTABLE = 0x10 | 0x100 | 0x200 | 0x400  # HOMEADDRESS MANAGETEMPADDR NOPREFIXROUTE MCAUTOJOIN
 _IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x02, 0x200
@@ -94,6 +95,11 @@ class Address:
     @property
     def expires(self) -> bool:
         return self.valid != _FOREVER
+
+    @property
+    def has_metric(self) -> bool:
+        """Whether somebody gave a metric for its network's route."""
+        return _IFA_RT_PRIORITY in dict(self.attributes)
 
     def describe(self) -> str:
         """As ``ip address`` shows it."""
