@@ -15,6 +15,7 @@ import typing as t
 import container_sandbox
 import pytest
 from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    attach,
     attacher,
     exchange,
     lifecycle,
@@ -243,6 +244,17 @@ def test_an_attacher_that_is_killed_says_so_and_leaves_nothing(
     assert all("was killed" in str(outcomes[name]) for name in names[1:])
     assert os.listdir("/proc/self/fd") == before
     assert not os.path.exists("/proc/%d" % killed[0])
+
+
+def test_where_there_can_be_no_attacher_the_caller_does_it(
+        box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interpreter(word: str, fds: list[int]) -> int:
+        raise OSError(errno.EROFS, "no")
+
+    box.launch("alone")
+    monkeypatch.setattr(attach, "interpreter", interpreter)
+    monkeypatch.setattr(exchange, "_MANY", 1)
+    assert run("alone", "echo done").stdout == b"done\n"
 
 
 def test_an_attacher_is_for_many_programs_of_a_large_process() -> None:

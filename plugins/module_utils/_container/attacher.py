@@ -121,7 +121,9 @@ def serve() -> NoReturn:
             os._exit(0)
         try:
             attached = _attach(json.loads(request), fds)
-        except LxcError as error:
+        except Exception as error:
+            if not isinstance(error, LxcError):
+                error = LxcError(DOING, detail=repr(error))
             link.send(json.dumps({"error": error.to_dict()}).encode())
         else:
             descriptors.send(link, json.dumps({

@@ -136,11 +136,14 @@ def _run(jobs: dict[str, Command], running: list[_Program], stdin: bytes | None,
 
 
 def _attacher(count: int) -> Attacher | None:
-    """:param count: of programs"""
+    """One, where that many programs are worth it."""
     if count < _MANY:
         return None
     from . import attacher  # few need it
-    return attacher.Attacher() if attacher.pays() else None
+    try:
+        return attacher.Attacher() if attacher.pays() else None
+    except LxcError:
+        return None  # as where the runtime can't be written: slower
 
 
 class Loop:
