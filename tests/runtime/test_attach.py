@@ -19,10 +19,12 @@ from ansible_collections.fleet.lxc.plugins.module_utils._container import (
     attacher,
     exchange,
     lifecycle,
+    observe,
     runtime,
     store,
 )
 from ansible_collections.fleet.lxc.plugins.module_utils._container.entry import Command
+from ansible_collections.fleet.lxc.plugins.module_utils._kernel import descriptors
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from container_sandbox import PREFIX, Sandbox, status_lines, wait_until
 
@@ -244,6 +246,26 @@ def test_an_attacher_that_is_killed_says_so_and_leaves_nothing(
     assert all("was killed" in str(outcomes[name]) for name in names[1:])
     assert os.listdir("/proc/self/fd") == before
     assert not os.path.exists("/proc/%d" % killed[0])
+
+
+def test_a_program_whose_descriptor_does_not_get_through_is_ended(
+        box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the caller may have no more open files."""
+    init = box.launch("files")
+    receive = descriptors.receive
+
+    def receive_none(link: t.Any) -> tuple[bytes, list[int]]:
+        data, fds = receive(link)
+        for fd in fds:
+            os.close(fd)
+        return data, []
+
+    monkeypatch.setattr(descriptors, "receive", receive_none)
+    monkeypatch.setattr(exchange, "_MANY", 1)
+    with pytest.raises(LxcError, match="open files"):
+        run("files", "exec busybox sleep 1000")
+    group = observe.status(PREFIX + "files")["recorded"]
+    assert observe.container_pids(group) == [init]
 
 
 def test_where_there_can_be_no_attacher_the_caller_does_it(

@@ -4,12 +4,13 @@
 """An interpreter of its own that attaches to many containers, for whoever is large.
 
 A fork copies what the forking process has mapped, and who has Ansible in it has a lot. This one
-has a tenth of that, and is of the read-only kind, which may enter every container. The programs
-are its caller's children all the same (CLONE_PARENT).
+has little, and is of the read-only kind, which may enter every container. The programs are its
+caller's children all the same (CLONE_PARENT).
 """
 from __future__ import annotations
 
 import _socket  # socket's own functions make enums
+import errno
 import os
 
 from .._kernel import descriptors, processes, syscalls
@@ -91,6 +92,11 @@ class Attacher:
         except OSError:
             data, fds = b"", []
         found: dict[str, Any] = json.loads(data) if data else {"error": _killed(name).to_dict()}
+        if "error" not in found and not fds:
+            os.kill(found["pid"], signal.SIGKILL)
+            os.waitpid(found["pid"], 0)
+            found["error"] = LxcError(DOING, name, errno.EMFILE, "Raise the limit of open files "
+                                      "(nofile) of whoever attaches.").to_dict()
         if "error" in found:
             os.close(status)
             taker(LxcError.from_dict(found["error"]))

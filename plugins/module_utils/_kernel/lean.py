@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parts of the standard library in C, without the Python around them.
 
-json comes with re, and signal, as socket and array, with enum or collections: half of what an
-interpreter has loaded then, 5 ms, and as much again to copy and to let go of with each of its
-forks. A start is a fork.
+json comes with re, and signal, as socket and array, with enum or collections: nearly half of what
+an interpreter has loaded then. That is 5 ms once, and memory that each of its forks copies the
+mappings of and lets go of again. A start is a fork.
 """
 from __future__ import annotations
 
