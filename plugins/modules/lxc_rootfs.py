@@ -224,7 +224,9 @@ options:
             (Debian's package qemu-user-static).
         type: str
       tool:
-        description: The program. Left out, it is mmdebstrap where the host has it, being faster.
+        description:
+          - The program. Left out, it is mmdebstrap where the host has it, being faster, also by
+            four connections to the mirror.
         type: str
         choices: [mmdebstrap, debootstrap]
       cache_days:

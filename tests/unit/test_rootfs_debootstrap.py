@@ -84,10 +84,23 @@ def test_everything_left_out_is_the_hosts() -> None:
     made = recipe()
     assert made == debootstrap.Recipe("mmdebstrap", "bookworm", "minbase", MIRROR,
                                       "/keys/debian.gpg", (), ("main",), "amd64")
-    assert made.argv("/usr/bin/mmdebstrap", "/x") == [
+    *options, hook, suite, target, mirror = made.argv("/usr/bin/mmdebstrap", "/x")
+    assert options == [
         "/usr/bin/mmdebstrap", "--variant=minbase", "--keyring=/keys/debian.gpg", "--mode=root",
-        "--format=directory", "--architectures=amd64", "--components=main", "bookworm", "/x",
-        MIRROR]
+        "--format=directory", "--architectures=amd64", "--components=main"]
+    assert hook.startswith("--setup-hook=")
+    assert [suite, target, mirror] == ["bookworm", "/x", MIRROR]
+
+
+@pytest.mark.parametrize("variant, patterns", [
+    ("minbase", "'?essential' '?priority(required)' apt"),
+    ("standard", "'?essential' '?priority(required)' '?priority(important)' apt"),
+    ("buildd", "'?essential' '?priority(required)' apt build-essential"),
+])
+def test_what_is_asked_for_is_fetched_before(variant: str, patterns: str) -> None:
+    argv = recipe(variant=variant, packages=["vim", "~nless"]).argv("/usr/bin/mmdebstrap", "/x")
+    hook = next(option for option in argv if option.startswith("--setup-hook="))
+    assert " install %s vim '~nless' |\n" % patterns in hook
 
 
 def test_keys_of_the_hosts_mirror_are_not_taken_for_another() -> None:
