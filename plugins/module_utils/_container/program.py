@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 
+from .._kernel import syscalls
 from .._kernel.errors import LxcError
 from .._kernel.lean import signal
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _kept: list[object] = []
-# Not those that there seem to be: a host that is a container may be shown two of them as 0 and 1.
-_PROCESSORS = range(1024)  # CPU_SETSIZE, cpu_set(3)
 
 
 def forget_imports() -> None:
@@ -44,9 +43,10 @@ def default_signals() -> None:
 def all_processors() -> None:
     """An affinity survives exec, and starters have one; the kernel leaves out what a cpuset does.
 
-    Whoever asked for the start may have had one as well: a container is not his.
+    Whoever asked for the start may have had one as well: a container is not his. All that there can
+    be, not those that there seem to be: a host that is a container may be shown two as 0 and 1.
     """
-    os.sched_setaffinity(0, _PROCESSORS)
+    syscalls.sched_setaffinity_all()
 
 
 def find(name: str, path: str) -> str:

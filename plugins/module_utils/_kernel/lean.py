@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parts of the standard library in C, without the Python around them.
 
-json comes with re, and signal, as socket and array, with enum or collections: nearly half of what
-an interpreter has loaded then. That is 5 ms once, and memory that each of its forks copies the
+json comes with re, and signal, socket, array and functools with enum or collections: nearly half of
+what an interpreter has loaded then. That is 5 ms once, and memory that each of its forks copies the
 mappings of and lets go of again. A start is a fork.
 """
 from __future__ import annotations
@@ -15,11 +15,13 @@ TYPE_CHECKING = False  # typing itself costs the launcher 4 ms
 if TYPE_CHECKING:
     import json
     import signal
+    from functools import partial
     from typing import Any
 else:
     import _signal as signal
+    from _functools import partial
 
-__all__ = ("json", "signal")
+__all__ = ("json", "partial", "signal")
 
 
 class _Reading:
