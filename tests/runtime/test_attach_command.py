@@ -8,6 +8,7 @@ import fcntl
 import os
 import pathlib
 import pty
+import select
 import signal
 import struct
 import subprocess
@@ -17,7 +18,11 @@ import typing as t
 
 import container_sandbox
 import pytest
-from ansible_collections.fleet.lxc.plugins.module_utils._container import attach_command, runtime
+from ansible_collections.fleet.lxc.plugins.module_utils._container import (
+    attach_command,
+    exchange,
+    runtime,
+)
 from container_sandbox import PATIENCE, PREFIX, Sandbox, wait_until
 
 box = pytest.fixture(container_sandbox.sandbox)
@@ -87,6 +92,32 @@ def test_signals_are_handed_on(box: Sandbox) -> None:
         child.send_signal(signal.SIGTERM)
         assert child.stdout.read() == b"got\n" and child.wait(PATIENCE) == 5
         child.stdout.close()
+
+
+def test_a_signal_that_comes_just_before_waiting_is_not_lost() -> None:
+    answered, answer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            signal.signal(signal.SIGTERM, lambda _number, _frame: os.write(answer, b"."))
+            loop = exchange.Loop()
+            os.write(answer, b".")
+            while True:  # so that each signal comes when the handler is just about to be left
+                loop.once()
+        finally:
+            os._exit(1)
+    poller = select.poll()
+    poller.register(answered, select.POLLIN)
+    try:
+        for count in range(50000):  # without the pipe of the loop one of ten thousand was
+            assert poller.poll(PATIENCE * 1000), count
+            os.read(answered, 1)
+            os.kill(child, signal.SIGTERM)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(answered)
+        os.close(answer)
 
 
 @kinds

@@ -75,6 +75,7 @@ def run(jobs: dict[str, Command], stdin: bytes | None = None, timeout: float | N
     finally:
         for one in runs.values():
             one.close()
+        loop.close()
     return {name: outcomes[name] for name in jobs}
 
 

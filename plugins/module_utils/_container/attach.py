@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 
 from .._kernel import cgroup_tree, processes, syscalls
 from .._kernel.errors import LxcError
@@ -95,13 +96,19 @@ def started(name: str, said: bytes) -> LxcError | None:
                     hint="The container may have just stopped, or be short of memory.")
 
 
+def hold_signals() -> None:
+    """Those for the program, until there is one to forward() them to."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+
+
 def forward(attached: Attached) -> None:
-    """Hand the signals that this process gets on to the program."""
+    """Hand the signals that this process gets on to the program; also those that were held."""
     def handler(number: int, _frame: Any) -> None:
         attached.hand_on(number)
 
     for number in FORWARDED:
         signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
 
 
 def is_safe(target: Target) -> bool:
@@ -324,10 +331,17 @@ def _enter() -> int:
     command = Command(**request)
     if command.bound:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM)
+    hold_signals()
     pid, pidfd, folder = _fork(target, command, (0, 1, 2), _STATUS, given)
     attached = Attached(target.name, pid, pidfd, -1, "" if folder == given else folder)
     forward(attached)
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2, _STATUS):
         os.dup2(null, fd)
+    from . import exchange  # which has this file
+    loop = exchange.Loop()
+    ended: list[bool] = []
+    loop.add(pidfd, select.POLLIN, lambda: ended.append(True))
+    while not ended:
+        loop.once()
     return attached.reap()

@@ -253,6 +253,7 @@ def _one(options: Options) -> int:
         terminal = os.isatty(0) and os.isatty(1)
     options.command.killable = options.timeout is not None
     target = Target(options.names[0])
+    attach.hold_signals()
     relay: _Pipes | _Terminal
     relay = (_Terminal(target, options.command) if terminal
              else _Pipes(target, options.command, options.stdin))

@@ -100,6 +100,7 @@ def _become(target: Target, command: Command, stdio: tuple[int, int, int], statu
     """:param step: kept up to date with what is being done, to which thing"""
     plan = target.plan
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.set_wakeup_fd(-1)  # the caller's, which is another file soon
     syscalls.unblock_signals()
     os.setsid()
     for fd, source in enumerate(stdio):

@@ -67,9 +67,10 @@ def run(jobs: dict[str, Command], stdin: bytes | None = None, timeout: float | N
     :param running: has those that run at any moment, for a handler of signals
     """
     running = [] if running is None else running
+    loop = Loop()
     attacher = _attacher(len(jobs))
     try:
-        return _run(jobs, running, stdin, timeout, parallel, attacher)
+        return _run(loop, jobs, running, stdin, timeout, parallel, attacher)
     except BaseException:  # the caller is told to end, or to do something else
         if attacher:
             attacher.close()  # when all that it was asked for has begun
@@ -81,15 +82,15 @@ def run(jobs: dict[str, Command], stdin: bytes | None = None, timeout: float | N
             program.abandon(deadline)
         raise
     finally:
+        loop.close()
         if attacher:
             attacher.close()
 
 
-def _run(jobs: dict[str, Command], running: list[_Program], stdin: bytes | None,
+def _run(loop: Loop, jobs: dict[str, Command], running: list[_Program], stdin: bytes | None,
          timeout: float | None, parallel: int, attacher: Attacher | None) -> Outcomes:
     outcomes: Outcomes = {}
     waiting = list(jobs.items())[::-1]
-    loop = Loop()
 
     def begin(name: str, command: Command) -> None:
         command.killable = timeout is not None
@@ -147,11 +148,29 @@ def _attacher(count: int) -> Attacher | None:
 
 
 class Loop:
-    """Descriptors, and what to do when one of them is ready."""
+    """Descriptors, and what to do when one of them is ready.
+
+    A handler of signals is run while it waits, too: one in Python runs between two steps of the
+    interpreter, so with a signal that came just before poll(2) it would run after that. Hence a
+    pipe that the interpreter writes to at once (signal.set_wakeup_fd).
+    """
 
     def __init__(self) -> None:
         self._poller = select.poll()
         self._handlers: dict[int, Handler] = {}
+        self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.add(self._woken, select.POLLIN, self._forget_signals)
+        self._woke_before = _wake_by(self._wake)
+
+    def close(self) -> None:
+        """Signals wake whom they woke before."""
+        if self._woke_before is not None:
+            _wake_by(self._woke_before)
+        os.close(self._wake)
+        os.close(self._woken)
+
+    def _forget_signals(self) -> None:
+        os.read(self._woken, _CHUNK)
 
     def add(self, fd: int, events: int, handler: Handler) -> None:
         """Call ``handler`` whenever ``fd`` is ready for ``events`` (poll(2))."""
@@ -170,6 +189,14 @@ class Loop:
             handler = self._handlers.get(fd)
             if handler:  # else one that was ready as well has removed it
                 handler()
+
+
+def _wake_by(fd: int) -> int | None:
+    """:returns: the descriptor before, None in a thread that gets no signals"""
+    try:
+        return signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+    except ValueError:
+        return None
 
 
 class _Pipes:
