@@ -259,6 +259,40 @@ def test_what_cannot_be_taken_over_is_refused(netlink: Netlink, options: dict[st
     assert show_all() == before
 
 
+def advertised() -> None:
+    """As the kernel itself makes them of what a router advertises, of two networks, in one of which
+    there is an address for ever, too. Such a network's route does not go with its address."""
+    batch("address add 2001:db8:a::12/64 dev eth0 nodad valid_lft 5000 preferred_lft 4000\n"
+          "address add 2001:db8::12/64 dev eth0 nodad valid_lft 5000 preferred_lft 4000\n")
+
+
+def test_an_advertised_address_takes_its_networks_route_along(netlink: Netlink) -> None:
+    advertised()
+    before, words = show("eth0"), in_ip_s_words("eth0")
+    run(netlink, takeover="eth0")
+    assert in_ip_s_words("br0") == words
+    left = show("eth0")
+    assert (left["addresses"], len(left["routes"])) == ([], 1)  # the kernel's ff00::/8
+    run(netlink, "absent")
+    assert show("eth0") == before
+    assert netlink.link("br0") is None
+
+
+def test_undo_with_an_advertised_address_at_every_step(netlink: Netlink) -> None:
+    advertised()
+    fail_at_every_step(netlink, "present", takeover="eth0")
+    run(netlink, takeover="eth0")
+    fail_at_every_step(netlink, "absent")
+
+
+def test_a_bridge_that_was_there_keeps_nothing_of_an_advertised_address(netlink: Netlink) -> None:
+    advertised()
+    netlink.create_bridge("br0")
+    before = show_all()
+    fail_at_every_step(netlink, "present", takeover="eth0")
+    assert show_all() == before
+
+
 def nexthop_routes() -> None:
     """As systemd-networkd of Debian 13 makes them for what a router advertises, and others."""
     batch("nexthop add id 7 via 192.0.2.1 dev eth0\n"

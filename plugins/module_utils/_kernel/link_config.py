@@ -387,9 +387,18 @@ class LinkConfig:
                                       "%s to %s" % (address.text, name))])
 
     def delete_address(self, name: str, address: Address) -> None:
+        """With its network's route, which the kernel leaves behind where the address has a
+        lifetime, as those that a router advertises."""
         body = address.request(self._index(name), name, name)
         step = _step(_DELADDR, ACK, body, "remove address", "%s from %s" % (address.text, name))
         self._tolerant([step], errno.EADDRNOTAVAIL)
+        network = address.prefix, address.prefix_route()
+        if address.family != socket.AF_INET6 or not address.expires or network[1] is None \
+                or network in [(a.prefix, a.prefix_route()) for a in self.addresses(name)]:
+            return
+        for route in self.routes(name):
+            if route.protocol == BY_KERNEL and (route.lengths[0], route.destination) == network:
+                self.delete_route(name, route, self._index(name))
 
     def give_route(self, name: str, route: Route, was: int) -> None:
         """Let it leave by the link ``name`` too, or, where IPv6 knows only one, instead.
