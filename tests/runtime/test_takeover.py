@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import typing as t
 
@@ -25,6 +26,7 @@ from ansible_collections.fleet.lxc.plugins.module_utils._bridge.plan import (
 from ansible_collections.fleet.lxc.plugins.module_utils._bridge.spec import make_spec
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.errors import LxcError
 from ansible_collections.fleet.lxc.plugins.module_utils._kernel.netlink import Netlink
+from container_sandbox import wait_until
 from lan import FAR, GATEWAY, GATEWAY6, HOST, HOST6, MAC, Lan, batch, ip, link_local, show, show_all
 from network_sandbox import inside, new_sandbox
 
@@ -276,6 +278,44 @@ def test_an_advertised_address_takes_its_networks_route_along(netlink: Netlink) 
     run(netlink, "absent")
     assert show("eth0") == before
     assert netlink.link("br0") is None
+
+
+def advertise(gateway: int) -> None:
+    """As a router (RFC 4861, 4.2): it is one for half an hour, and 2001:db8:a::/64 is on the link and
+    to make addresses of."""
+    message = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + struct.pack(
+        "!BBBBIII16s", 3, 4, 64, 0xC0, 86400, 14400, 0,
+        socket.inet_pton(socket.AF_INET6, "2001:db8:a::"))
+    with inside(gateway), socket.socket(socket.AF_INET6, socket.SOCK_RAW,
+                                        socket.IPPROTO_ICMPV6) as opened:
+        link_local("eth0")  # from which it has to come
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        opened.sendto(message, ("ff02::1", 0, 0, socket.if_nametoindex("eth0")))
+
+
+def test_what_the_kernel_has_of_a_router_moves_and_is_renewed_on_the_bridge(
+        lan: Lan, netlink: Netlink) -> None:
+    ip("-6", "route", "del", "default")
+    def learned(link: str) -> list[str]:
+        """Address and default route that are a router's doing, of this link."""
+        found = ip("-6", "route", "show", "default", "proto", "ra").splitlines()
+        return [a.split()[1] for a in ip("-6", "address", "show", "dev", link).splitlines()
+                if "2001:db8:a:" in a] + [r.split(" expires")[0] for r in found if link in r]
+
+    link_local("eth0")
+    advertise(lan.gateway)
+    wait_until(lambda: len(learned("eth0")) == 2)
+    before = learned("eth0")
+    run(netlink, takeover="eth0")
+    assert learned("br0") == [text.replace("eth0", "br0") for text in before]
+    assert learned("eth0") == []
+    for _time in range(2):
+        advertise(lan.gateway)
+        assert lan.answers(HOST)  # which is behind it in the queue
+    assert learned("br0") == [text.replace("eth0", "br0") for text in before]
+    assert learned("eth0") == [] and plan(netlink, takeover="eth0")[0].operations == []
+    run(netlink, "absent")
+    assert learned("eth0") == before
 
 
 def test_undo_with_an_advertised_address_at_every_step(netlink: Netlink) -> None:
