@@ -20,6 +20,7 @@ from ansible.utils.display import Display
 
 _MODULE = "fleet.lxc.lxc_bridge"
 _PAUSE = 1  # seconds between two attempts to connect
+_ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=4"  # the first of its kind counts
 _GRACE = 60  # seconds beyond the timeout for the old network to be reached again
 
 display = Display()
@@ -42,6 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return result
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()  # a host that can't be reached at all is told apart here
+        self._notice_silence()
         token = secrets.token_hex(16)
         try:
             first = self._module("begin " + token, task_vars)
@@ -54,6 +56,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         else:
             result.update(first)
         return result
+
+    def _notice_silence(self) -> None:
+        """ssh waits for ever for a host that was cut off while it was connected."""
+        if getattr(self._connection, "transport", "") == "ssh":
+            given = self._connection.get_option("ssh_common_args") or ""
+            self._connection.set_option("ssh_common_args", ("%s %s" % (given, _ALIVE)).strip())
 
     def _module(self, confirmation: str | None, task_vars: dict[str, t.Any] | None
                 ) -> dict[str, t.Any]:

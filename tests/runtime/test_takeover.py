@@ -12,6 +12,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import time
 import typing as t
 
 import lan as testbed
@@ -261,6 +262,22 @@ def test_what_cannot_be_taken_over_is_refused(netlink: Netlink, options: dict[st
     assert show_all() == before
 
 
+def test_networks_that_network_manager_makes_the_routes_of(lan: Lan, netlink: Netlink) -> None:
+    """Without those that come with addresses, but called the kernel's."""
+    batch("address flush dev eth0 scope global\n"
+          "address add 192.0.2.10/24 broadcast + dev eth0 noprefixroute\n"
+          "address add 2001:db8::10/64 dev eth0 nodad noprefixroute\n"
+          "route add 192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.10 metric 100\n"
+          "route add 2001:db8::/64 dev eth0 proto kernel metric 100\n")
+    before, words = show("eth0"), in_ip_s_words("eth0")
+    with lan.pings(lan.client, HOST, HOST6) as lost:
+        run(netlink, takeover="eth0")
+    assert max(lost.values()) <= LOST + 1 and in_ip_s_words("br0") == words
+    fail_at_every_step(netlink, "absent")
+    run(netlink, "absent")
+    assert show("eth0") == before
+
+
 def advertised() -> None:
     """As the kernel itself makes them of what a router advertises, of two networks, in one of which
     there is an address for ever, too. Such a network's route does not go with its address."""
@@ -281,8 +298,7 @@ def test_an_advertised_address_takes_its_networks_route_along(netlink: Netlink) 
 
 
 def advertise(gateway: int) -> None:
-    """As a router (RFC 4861, 4.2): it is one for half an hour, and 2001:db8:a::/64 is on the link and
-    to make addresses of."""
+    """As a router does (RFC 4861, 4.2), for half an hour, with a network to make addresses of."""
     message = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + struct.pack(
         "!BBBBIII16s", 3, 4, 64, 0xC0, 86400, 14400, 0,
         socket.inet_pton(socket.AF_INET6, "2001:db8:a::"))
@@ -293,29 +309,55 @@ def advertise(gateway: int) -> None:
         opened.sendto(message, ("ff02::1", 0, 0, socket.if_nametoindex("eth0")))
 
 
-def test_what_the_kernel_has_of_a_router_moves_and_is_renewed_on_the_bridge(
-        lan: Lan, netlink: Netlink) -> None:
-    ip("-6", "route", "del", "default")
-    def learned(link: str) -> list[str]:
-        """Address and default route that are a router's doing, of this link."""
-        found = ip("-6", "route", "show", "default", "proto", "ra").splitlines()
-        return [a.split()[1] for a in ip("-6", "address", "show", "dev", link).splitlines()
-                if "2001:db8:a:" in a] + [r.split(" expires")[0] for r in found if link in r]
+def by_router(link: str) -> dict[int, int]:
+    """The expiry of default routes of the link by the router, by their metric."""
+    found = json.loads(ip("-j", "-6", "route", "show", "default", "dev", link))
+    return {route["metric"]: route["expires"] for route in found
+            if route.get("gateway", "").startswith("fe80:")}
 
-    link_local("eth0")
+
+def is_advertised(lan: Lan, link: str) -> bool:
+    """Whether the kernel has just learned the router, and what was moved is there beside it."""
     advertise(lan.gateway)
-    wait_until(lambda: len(learned("eth0")) == 2)
-    before = learned("eth0")
-    run(netlink, takeover="eth0")
-    assert learned("br0") == [text.replace("eth0", "br0") for text in before]
-    assert learned("eth0") == []
+    time.sleep(0.1)
+    found = by_router(link)
+    return sorted(found) == [1024, 1025] and min(found.values()) > 1000
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_what_the_kernel_has_of_a_router_moves_and_is_renewed_on_the_bridge(
+        lan: Lan, netlink: Netlink, static: bool) -> None:
+    """Also beside a default route of the same metric that somebody made."""
+    by_hand = [(GATEWAY6, 1024)] if static else []
+
+    def others(link: str) -> list[tuple[str, int]]:
+        found = json.loads(ip("-j", "-6", "route", "show", "default", "dev", link))
+        return [(r["gateway"], r["metric"]) for r in found if r.get("gateway") == GATEWAY6]
+
+    if not static:
+        ip("-6", "route", "del", "default")
+    advertise(lan.gateway)
+    wait_until(lambda: list(by_router("eth0")) == [1024])
     for _time in range(2):
-        advertise(lan.gateway)
-        assert lan.answers(HOST)  # which is behind it in the queue
-    assert learned("br0") == [text.replace("eth0", "br0") for text in before]
-    assert learned("eth0") == [] and plan(netlink, takeover="eth0")[0].operations == []
-    run(netlink, "absent")
-    assert learned("eth0") == before
+        run(netlink, takeover="eth0")
+        assert list(by_router("br0")) == [1025] and others("br0") == by_hand
+        assert by_router("eth0") == {} and others("eth0") == []
+        wait_until(lambda: is_advertised(lan, "br0"))
+        assert others("br0") == by_hand and plan(netlink, takeover="eth0")[0].operations == []
+        run(netlink, "absent")
+        assert list(by_router("eth0")) == [1025] and others("eth0") == by_hand
+        wait_until(lambda: is_advertised(lan, "eth0"))
+
+
+def test_undo_leaves_what_a_router_s_next_advertisement_does_not_end(
+        lan: Lan, netlink: Netlink) -> None:
+    advertise(lan.gateway)
+    wait_until(lambda: list(by_router("eth0")) == [1024])
+    made, found = plan(netlink, takeover="eth0")
+    assert apply(netlink, made.operations, found) == []
+    assert undo(netlink, made.operations, found) == []
+    assert list(by_router("eth0")) == [1025] and netlink.link("br0") is None
+    wait_until(lambda: is_advertised(lan, "eth0"))
 
 
 def test_undo_with_an_advertised_address_at_every_step(netlink: Netlink) -> None:

@@ -97,6 +97,17 @@ def test_it_is_found_who_has_the_nic_and_all_is_put_back(netlink: Netlink, root:
     assert read(root) == before
 
 
+def test_network_manager_is_stopped_meanwhile_and_refused_where_it_would_not_have_the_bridge(
+        netlink: Netlink, root: pathlib.Path) -> None:
+    """It gives the NIC again within half a second what was taken from it."""
+    write(root, "NetworkManager")
+    with pytest.raises(LxcError, match="NetworkManager manages it") as caught:
+        run(netlink, takeover="eth0")
+    assert "persist: auto" in caught.value.hint
+    steps = run(netlink, takeover="eth0", persist="auto")
+    assert steps[0].startswith("stop NetworkManager") and steps[-1] == "start NetworkManager"
+
+
 @pytest.mark.parametrize("manager", sorted(FILES))
 def test_all_is_given_back_after_a_reboot(netlink: Netlink, root: pathlib.Path,
                                           manager: str) -> None:
@@ -132,14 +143,18 @@ def test_a_manager_that_has_the_bridge_is_stopped_while_the_nic_gets_all_back(
         "ADMIN_STATE=configured\n")
     told = root / "told"
     (root / "systemctl").write_text(
-        '#!/bin/sh\necho "$@; $(ip -br link show master br0 | wc -l)" >> %s\n' % told)
+        '#!/bin/sh\n[ "$1" = --quiet ] && exit\n'
+        'echo "$@; $(ip -br link show master br0 | wc -l)" >> %s\n' % told)
     (root / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", "%s:%s" % (root, os.environ["PATH"]))
     stop = "stop systemd-networkd.socket systemd-networkd.service; 1\n"  # port of the bridge
     start = "start systemd-networkd.socket systemd-networkd.service; "
     made, found = plan(netlink, "absent")
     undo(netlink, [*made.operations[:1]], found)
-    assert told.read_text() == start + "1\n"
+    assert not told.exists()  # it was not stopped, as one that did not run
+    made.operations[0].execute(netlink)
+    undo(netlink, [*made.operations[:1]], found)
+    assert told.read_text() == stop + start + "1\n"
     told.unlink()
     assert apply(netlink, made.operations, found) == []
     assert told.read_text() == stop and testbed.show("eth0")["addresses"] == before["addresses"]

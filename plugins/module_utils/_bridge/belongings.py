@@ -25,6 +25,7 @@ SETTINGS = tuple("net/ipv4/conf/%%s/%s" % key for key in (
         "disable_ipv6", "accept_dad", "accept_ra", "accept_ra_defrtr", "accept_ra_pinfo",
         "accept_redirects", "autoconf", "dad_transmits", "forwarding", "proxy_ndp",
         "router_solicitations", "use_tempaddr"))
+_ACCEPT_RA = "net/ipv6/conf/%s/accept_ra"
 RP_FILTER = "net/ipv4/conf/%s/rp_filter"
 GENERATION = "net/ipv6/conf/%s/addr_gen_mode"
 NO_GENERATION = "1"  # IN6_ADDR_GEN_MODE_NONE
@@ -88,14 +89,20 @@ def movable_routes(belongings: Belongings) -> list[Route]:
     networks = {(a.family, a.prefix, a.prefix_route()) for a in belongings.addresses}
 
     def comes_by_itself(route: Route) -> bool:
-        if route.protocol != BY_KERNEL:
-            return False
+        # NetworkManager has addresses without, and makes such routes itself, as the kernel's.
         empty = bytes(4 if route.family == socket.AF_INET else 16)
-        return (route.family == socket.AF_INET
-                or (route.family, route.lengths[0], route.destination or empty) in networks)
+        return (route.protocol == BY_KERNEL and (
+            route.family, route.lengths[0], route.destination or empty) in networks)
 
     found = [route for route in belongings.routes if not comes_by_itself(route)]
     return sorted(found, key=needs_gateway)
+
+
+def learned_routes(belongings: Belongings) -> list[Route]:
+    """Those that the kernel has from routers, and learns again where the addresses go."""
+    if belongings.settings.get(_ACCEPT_RA, "0") == "0":  # a network manager listens itself
+        return []
+    return [route for route in belongings.routes if route.is_advertised]
 
 
 def in_adding_order(addresses: list[Address]) -> list[Address]:
@@ -126,12 +133,16 @@ def restore(netlink: Netlink, name: str, before: Belongings) -> list[str]:
             if not any(address.same(other) for other in there):
                 config.add_address(name, address, name)
         found = config.routes(name)
+        learned = learned_routes(before)
+        instead = [route.behind() for route in learned]
         for route in sorted(found, key=needs_gateway, reverse=True):
-            if route.protocol != BY_KERNEL and not any(route.same(r) for r in before.routes):
+            if route.protocol != BY_KERNEL \
+                    and not any(route.same(r) for r in (*before.routes, *instead)):
                 config.delete_route(name, route, before.index)
         for route in sorted(before.routes, key=needs_gateway):
-            if not any(route.same(other) for other in found):
-                config.give_route(name, route, before.index)
+            wanted = route.behind() if route in learned else route
+            if not any(other.same(route) or other.same(wanted) for other in found):
+                config.give_route(name, wanted, before.index)
     except LxcError as error:
         problems.append("could not put back what %s had: %s" % (name, error))
     return problems

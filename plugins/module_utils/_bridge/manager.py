@@ -1,8 +1,11 @@
 # Copyright: (c) 2026, fleet.lxc contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A network manager that has the bridge itself, as after a boot, is stopped while the NIC gets
-everything back: it would put back at once what is taken from the bridge."""
+"""A network manager that puts back at once what is taken from a link is stopped meanwhile.
+
+NetworkManager while a bridge takes over its NIC; and whichever has the bridge itself, as after
+a boot, while the NIC gets everything back.
+"""
 from __future__ import annotations
 
 import dataclasses
@@ -17,13 +20,15 @@ if t.TYPE_CHECKING:
     from .._kernel.netlink import Netlink
 
 # The socket would start it again with the next change of a link.
-UNITS = {"systemd-networkd": ("systemd-networkd.socket", "systemd-networkd.service")}
+UNITS = {"systemd-networkd": ("systemd-networkd.socket", "systemd-networkd.service"),
+         "NetworkManager": ("NetworkManager.service",)}
 _TIMEOUT = 90  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
 class StopManager(Operation):
-    """What it has configured stays: its file of the bridge says KeepConfiguration."""
+    """What it has configured stays: networkd's file of the bridge says KeepConfiguration, and
+    NetworkManager leaves links as they are when it ends."""
 
     manager: str
 
@@ -31,6 +36,8 @@ class StopManager(Operation):
         return "stop %s, which has %s, for the time of the move" % (self.manager, self.name)
 
     def execute(self, netlink: Netlink) -> None:
+        if not _runs(self.manager):
+            return
         manager_files.set_stopped(self.name, self.manager)
         try:
             _systemctl("stop", self.manager)
@@ -47,7 +54,7 @@ class StopManager(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class StartManager(Operation):
-    """With the files that there were before the takeover."""
+    """With the files that there are now."""
 
     manager: str
 
@@ -70,8 +77,21 @@ class StartManager(Operation):
 
 
 def _start(step: StopManager | StartManager) -> None:
-    _systemctl("start", step.manager)
-    manager_files.set_stopped(step.name, "")
+    if manager_files.stopped(step.name):
+        _systemctl("start", step.manager)
+        manager_files.set_stopped(step.name, "")
+
+
+def _runs(manager: str) -> bool:
+    """Only what systemd runs can be stopped, and started again."""
+    try:
+        return not subprocess.run(  # pylint: disable=ansible-bad-function
+            ["systemctl", "--quiet", "is-active", UNITS[manager][-1]], stdin=subprocess.DEVNULL,
+            timeout=_TIMEOUT, check=False).returncode
+    except FileNotFoundError:
+        return False
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LxcError("look for", manager, detail=str(error)) from error
 
 
 def _systemctl(verb: str, manager: str) -> None:

@@ -100,8 +100,11 @@ class GiveRoute(Operation):
 
 @dataclasses.dataclass(frozen=True)
 class DropRoute(Operation):
+    """:param instead: what is put back for it, where that is another one"""
+
     route: Route
     seen_on: int
+    instead: Route | None = None
 
     def describe(self) -> str:
         return "take route %s from %s" % (self.route.describe(), self.name)
@@ -110,7 +113,7 @@ class DropRoute(Operation):
         LinkConfig(netlink).delete_route(self.name, self.route, self.seen_on)
 
     def undo(self, netlink: Netlink) -> None:
-        LinkConfig(netlink).give_route(self.name, self.route, self.seen_on)
+        LinkConfig(netlink).give_route(self.name, self.instead or self.route, self.seen_on)
 
     def alter(self, facts: Facts) -> None:
         _without(_facts_of(self.name, facts)["routes"], self.route.text)

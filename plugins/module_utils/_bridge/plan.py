@@ -94,7 +94,20 @@ def plan_present(spec: BridgeSpec, state: BridgeState) -> Plan:
         operations.append(SetDhcp(spec.name, spec.dhcp, state.dhcp))
     _plan_nat(spec, state, plan)
     plan.deferred.extend(files.plan_files(spec, state, plan.operations, plan.warnings))
+    if moving and state.manager == "NetworkManager":
+        _pause_network_manager(spec, plan)
     return plan
+
+
+def _pause_network_manager(spec: BridgeSpec, plan: Plan) -> None:
+    """It gives the NIC again what was taken from it, within half a second."""
+    if spec.persist not in ("auto", "NetworkManager"):
+        raise LxcError("take over", spec.takeover or "", detail="NetworkManager manages it, and "
+                       "would give it again all that the bridge takes",
+                       hint="Set 'persist: auto', which lets NetworkManager have the bridge "
+                            "instead.")
+    plan.operations.insert(0, StopManager(spec.name, "NetworkManager"))
+    plan.deferred.append(StartManager(spec.name, "NetworkManager"))
 
 
 def plan_absent(spec: BridgeSpec, state: BridgeState, force: bool = False) -> Plan:

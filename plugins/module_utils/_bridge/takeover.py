@@ -20,6 +20,7 @@ from .belongings import (
     NO_GENERATION,
     RP_FILTER,
     in_adding_order,
+    learned_routes,
     movable_routes,
     read_mark,
     write_mark,
@@ -146,10 +147,7 @@ def plan_move(spec: BridgeSpec, state: BridgeState) -> list[Operation]:
         operations.append(AwaitCarrier(spec.name))
     if has.neighbours:
         operations.append(TellNeighbours(spec.name, tuple(has.neighbours), state.nic))
-    unwanted = _other_defaults(spec, has)
-    routes = [route for route in _routes(has) if route not in unwanted]
-    operations += [GiveRoute(spec.name, route, state.nic, has.index) for route in routes]
-    return operations
+    return operations + _give_routes(spec.name, state.nic, has, _other_defaults(spec, has))
 
 
 def plan_gateways(spec: BridgeSpec, state: BridgeState, moving: bool) -> list[Operation]:
@@ -174,8 +172,7 @@ def plan_end(spec: BridgeSpec, state: BridgeState) -> list[Operation]:
     link, has = _nic(state)
     operations: list[Operation] = []
     unwanted = _other_defaults(spec, has)
-    operations += [DropRoute(state.nic, route, has.index) for route in reversed(_routes(has))
-                   if route in unwanted or not replaces(route)]
+    operations += _drop_routes(state.nic, has, unwanted)
     # A port that loses its carrier for a moment would make itself a link-local address again.
     mode = has.settings.get(GENERATION)
     if mode not in (None, NO_GENERATION):
@@ -213,10 +210,8 @@ def plan_back(spec: BridgeSpec, state: BridgeState) -> list[Operation]:
                    for address in in_adding_order(given) if address.text not in there]
     if own.neighbours:
         operations.append(TellNeighbours(nic, tuple(own.neighbours), spec.name))
-    routes = _routes(own)
-    operations += [GiveRoute(nic, route, spec.name, own.index) for route in routes]
-    operations += [DropRoute(spec.name, route, own.index) for route in reversed(routes)
-                   if not replaces(route)]
+    operations += _give_routes(nic, spec.name, own, [])
+    operations += _drop_routes(spec.name, own, [])
     operations += [DropAddress(spec.name, address)
                    for address in reversed(in_adding_order(given))]
     operations.append(RemovePort(spec.name, nic))
@@ -245,6 +240,29 @@ def _nic(state: BridgeState) -> tuple[Link, Belongings]:
 
 def _routes(has: Belongings) -> list[Route]:
     return movable_routes(has)
+
+
+def _give_routes(name: str, source: str, has: Belongings, unwanted: list[Route]
+                 ) -> list[Operation]:
+    """Let the link have those of ``source``, of which _drop_routes() takes what is left."""
+    learned = learned_routes(has)
+    behind = [route.behind() for route in learned]
+    operations: list[Operation] = []
+    for route in _routes(has):
+        if route in unwanted or any(route.same(other) for other in behind):
+            continue
+        operations.append(AddRoute(name, route.behind()) if route in learned
+                          else GiveRoute(name, route, source, has.index))
+    return operations
+
+
+def _drop_routes(name: str, has: Belongings, unwanted: list[Route]) -> list[Operation]:
+    learned = learned_routes(has)
+    behind = [route.behind() for route in learned]
+    return [DropRoute(name, route, has.index, route.behind() if route in learned else None)
+            for route in reversed(_routes(has))
+            if route in unwanted or route in learned or not replaces(route)
+            or any(route.same(other) for other in behind)]
 
 
 def _rp_filter(spec: BridgeSpec, state: BridgeState) -> str:

@@ -50,6 +50,7 @@ _BY_OBJECT = {_RTA_GATEWAY, _RTA_VIA, _RTA_MULTIPATH, _RTA_ENCAP_TYPE, _RTA_ENCA
 _ONLINK = 4  # of a route's flags, the only one that is not the kernel's
 _TABLE_MAIN, _TABLE_LOCAL = 254, 255
 BY_KERNEL = 2  # RTPROT_KERNEL: such routes come and go with the addresses
+_BY_HAND, _BY_ROUTER = 3, 9  # RTPROT_BOOT, RTPROT_RA
 _TYPES = {1: "", 2: "local ", 3: "broadcast ", 4: "anycast ", 5: "multicast ", 6: "blackhole ",
           7: "unreachable ", 8: "prohibit ", 9: "throw "}
 _SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
@@ -174,6 +175,23 @@ class Route:
     @property
     def has_gateway(self) -> bool:
         return bool({_RTA_GATEWAY, _RTA_VIA, _RTA_MULTIPATH} & set(dict(self.attributes)))
+
+    @property
+    def is_advertised(self) -> bool:
+        """Whether it is by way of a router that said for how long."""
+        return (self.family == socket.AF_INET6 and self.protocol == _BY_ROUTER
+                and self.expires is not None and bool(self.gateway))
+
+    def behind(self) -> Route:
+        """The same by hand, one metric less preferred than what the kernel makes of the router's
+        next advertisement.
+
+        With the same metric that one would find it: Linux 6.1 lets a route that is not the kernel's
+        own expire at once then (rt6_add_dflt_router), and one beside it takes part of the traffic.
+        """
+        kept = [a for a in self.attributes if a[0] != _RTA_PRIORITY]
+        kept.append((_RTA_PRIORITY, struct.pack("I", self.metric + 1)))
+        return dataclasses.replace(self, protocol=_BY_HAND, attributes=tuple(sorted(kept)))
 
     @property
     def nexthop_object(self) -> int | None:
