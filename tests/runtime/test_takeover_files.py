@@ -98,14 +98,24 @@ def test_it_is_found_who_has_the_nic_and_all_is_put_back(netlink: Netlink, root:
 
 
 def test_network_manager_is_stopped_meanwhile_and_refused_where_it_would_not_have_the_bridge(
-        netlink: Netlink, root: pathlib.Path) -> None:
+        netlink: Netlink, root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It gives the NIC again within half a second what was taken from it."""
     write(root, "NetworkManager")
     with pytest.raises(LxcError, match="NetworkManager manages it") as caught:
         run(netlink, takeover="eth0")
     assert "persist: auto" in caught.value.hint
-    steps = run(netlink, takeover="eth0", persist="auto")
+    told = root / "told"
+    (root / "systemctl").write_text('#!/bin/sh\n[ "$1" = --quiet ] || echo "$@" >> %s\n' % told)
+    (root / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", "%s:%s" % (root, os.environ["PATH"]))
+    made, found = plan(netlink, takeover="eth0", persist="auto")
+    steps = [step.describe() for step in (*made.operations, *made.deferred)]
     assert steps[0].startswith("stop NetworkManager") and steps[-1] == "start NetworkManager"
+    assert apply(netlink, made.operations, found) == []
+    assert told.read_text() == "stop NetworkManager.service\n"
+    run(netlink, takeover="eth0", persist="auto")  # as confirmed, by another process
+    assert told.read_text() == "stop NetworkManager.service\nstart NetworkManager.service\n"
+    assert len([path for path in read(root) if "fleet-lxc-br0" in path]) == 2
 
 
 @pytest.mark.parametrize("manager", sorted(FILES))

@@ -33,7 +33,7 @@ class StopManager(Operation):
     manager: str
 
     def describe(self) -> str:
-        return "stop %s, which has %s, for the time of the move" % (self.manager, self.name)
+        return "stop %s for the time of the move" % self.manager
 
     def execute(self, netlink: Netlink) -> None:
         if not _runs(self.manager):

@@ -96,6 +96,8 @@ def plan_present(spec: BridgeSpec, state: BridgeState) -> Plan:
     plan.deferred.extend(files.plan_files(spec, state, plan.operations, plan.warnings))
     if moving and state.manager == "NetworkManager":
         _pause_network_manager(spec, plan)
+    elif state.stopped_manager:  # as by the takeover that is confirmed now
+        plan.deferred.append(StartManager(spec.name, state.stopped_manager))
     return plan
 
 
