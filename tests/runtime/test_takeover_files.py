@@ -104,6 +104,7 @@ def test_network_manager_is_stopped_meanwhile_and_refused_where_it_would_not_hav
     with pytest.raises(LxcError, match="NetworkManager manages it") as caught:
         run(netlink, takeover="eth0")
     assert "persist: auto" in caught.value.hint
+    testbed.ip("route", "add", "10.99.0.0/16", "via", "192.0.2.1", "proto", "dhcp", "metric", "77")
     told = root / "told"
     (root / "systemctl").write_text('#!/bin/sh\n[ "$1" = --quiet ] || echo "$@" >> %s\n' % told)
     (root / "systemctl").chmod(0o755)
@@ -115,7 +116,9 @@ def test_network_manager_is_stopped_meanwhile_and_refused_where_it_would_not_hav
     assert told.read_text() == "stop NetworkManager.service\n"
     run(netlink, takeover="eth0", persist="auto")  # as confirmed, by another process
     assert told.read_text() == "stop NetworkManager.service\nstart NetworkManager.service\n"
-    assert len([path for path in read(root) if "fleet-lxc-br0" in path]) == 2
+    files = {path: text for path, text in read(root).items() if "fleet-lxc-br0" in path}
+    assert len(files) == 2  # a bridge would have a metric of 425, behind that of any other NIC
+    assert "[ipv4]\nmethod=auto\nroute-metric=77\n" in "".join(files.values())
 
 
 @pytest.mark.parametrize("manager", sorted(FILES))

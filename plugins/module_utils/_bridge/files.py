@@ -136,7 +136,18 @@ def _wanted(spec: BridgeSpec, state: BridgeState, operations: list[Operation],
         bool(link["stp"] if spec.stp is None and link else spec.stp),
         _forward_delay(spec.forward_delay, link),
         _static([a for a in addresses if a not in leased]), sorted(kept, key=_route_order), dhcp,
-        any(a.family == socket.AF_INET6 for a in leased))
+        any(a.family == socket.AF_INET6 for a in leased), _metrics(routes))
+
+
+def _metrics(routes: list[Route]) -> dict[int, int]:
+    """Those that a network manager gave what it was told, and to IPv4 networks."""
+    found: dict[int, int] = {}
+    for route in routes:
+        told = _BY_ADVERTISEMENT if route.family == socket.AF_INET6 else _BY_DHCP
+        if route.metric and (route.protocol == told or (
+                route.family == socket.AF_INET and not _by_someone(route))):
+            found[route.family] = min(route.metric, found.get(route.family, route.metric))
+    return found
 
 
 def _forward_delay(wanted: float | None, link: Link | None) -> float:

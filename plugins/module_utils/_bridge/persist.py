@@ -38,6 +38,7 @@ class Wanted:
     :param mark: that it has taken the NIC's place (belongings.write_mark), "" where it has not
     :param dhcp: whether IPv4 comes from a lease, which is not written down
     :param advertised: whether some IPv6 comes from router advertisements
+    :param metrics: of the routes that come with either, by family
     """
 
     name: str
@@ -52,6 +53,7 @@ class Wanted:
     routes: list[Route]
     dhcp: bool
     advertised: bool
+    metrics: dict[int, int] = dataclasses.field(default_factory=dict)
 
     def of(self, family: int) -> list[str]:
         return [a for a in self.addresses if parse_cidr(a).family == family]
@@ -320,6 +322,8 @@ def _network_manager(wanted: Wanted, present: Files) -> Files:
         nothing = "disabled" if section == "ipv4" else "link-local"
         lines += ["", "[%s]" % section, "method=" + (
             "auto" if automatic else "manual" if addresses else nothing)]
+        if automatic and family in wanted.metrics:  # a bridge's own is higher than any NIC's
+            lines.append("route-metric=%d" % wanted.metrics[family])
         lines += ["address%d=%s" % (n, a) for n, a in enumerate(addresses, 1)]
         routes = [r for r in wanted.routes if r.family == family]
         for number, route in enumerate(routes, 1):
