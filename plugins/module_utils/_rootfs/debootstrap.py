@@ -106,7 +106,6 @@ class Recipe(t.NamedTuple):
         options = [o for o in options if o != "--variant=standard"]  # it is debootstrap's default
         return [program, *options, self.suite, target, self.mirror]
 
-
     def _fetch(self) -> str:
         wanted = (*_PATTERNS[self.variant], *self.packages)
         return _FETCH % " ".join(map(shlex.quote, wanted))
