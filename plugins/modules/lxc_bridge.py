@@ -221,6 +221,9 @@ options:
       - A new bridge has a forward delay of 0 and no spanning tree protocol then, and the NIC's
         sysctls, where the task does not say otherwise.
       - With O(addresses) the bridge gets those of the NIC's addresses that are listed.
+      - A default route of IPv6 that the kernel learned of a router gets the next higher metric.
+      - NetworkManager, where it has the NIC, is stopped for the time of the move, and has to have
+        the bridge then, by O(persist).
       - O(state=absent) gives all that back to the NIC, which the bridge's alias names. This option
         can be left out there. Addresses that the bridge had before it took the NIC over go with
         the bridge.
