@@ -31,8 +31,9 @@ from container_sandbox import wait_until
 from lan import FAR, GATEWAY, GATEWAY6, HOST, HOST6, MAC, Lan, batch, ip, link_local, show, show_all
 from network_sandbox import inside, new_sandbox
 
-# Packets that a move may lose: an emulated machine takes long enough over one.
-LOST = 4 if os.environ.get("FLEET_LXC_EMULATED") else 0
+# Packets that a move may lose: one comes in the 0.1 ms in which a new port drops it; an emulated
+# machine takes longer over that.
+LOST = 5 if os.environ.get("FLEET_LXC_EMULATED") else 1
 
 sandbox = pytest.fixture(new_sandbox)
 
@@ -272,7 +273,7 @@ def test_networks_that_network_manager_makes_the_routes_of(lan: Lan, netlink: Ne
     before, words = show("eth0"), in_ip_s_words("eth0")
     with lan.pings(lan.client, HOST, HOST6) as lost:
         run(netlink, takeover="eth0")
-    assert max(lost.values()) <= LOST + 1 and in_ip_s_words("br0") == words
+    assert max(lost.values()) <= LOST and in_ip_s_words("br0") == words
     fail_at_every_step(netlink, "absent")
     run(netlink, "absent")
     assert show("eth0") == before
