@@ -31,9 +31,10 @@ from container_sandbox import wait_until
 from lan import FAR, GATEWAY, GATEWAY6, HOST, HOST6, MAC, Lan, batch, ip, link_local, show, show_all
 from network_sandbox import inside, new_sandbox
 
-# Packets that a move may lose: one comes in the 0.1 ms in which a new port drops it; an emulated
-# machine takes longer over that.
-LOST = 5 if os.environ.get("FLEET_LXC_EMULATED") else 1
+# Pings, two a millisecond, that a move may lose: one comes in the 0.1 ms in which a new port drops
+# it, and a busy machine takes some milliseconds over that. tests/benchmark has how few are lost,
+# beside the many of brctl and ip.
+LOST = 6
 
 sandbox = pytest.fixture(new_sandbox)
 
