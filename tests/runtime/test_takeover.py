@@ -31,10 +31,9 @@ from container_sandbox import wait_until
 from lan import FAR, GATEWAY, GATEWAY6, HOST, HOST6, MAC, Lan, batch, ip, link_local, show, show_all
 from network_sandbox import inside, new_sandbox
 
-# Pings, two a millisecond, that a move may lose: one comes in the 0.1 ms in which a new port drops
-# it, and a busy machine takes some milliseconds over that. tests/benchmark has how few are lost,
-# beside the many of brctl and ip.
-LOST = 6
+# Packets that a move may lose: an emulated machine takes long enough over one.
+LOST = 4 if os.environ.get("FLEET_LXC_EMULATED") else 0
+_ROUNDS = 5  # a machine that is busy may lose some now and then; what is wrong loses them each time
 
 sandbox = pytest.fixture(new_sandbox)
 
@@ -70,6 +69,22 @@ def run(netlink: Netlink, state: str = "present", **options: t.Any) -> list[str]
     if state == "present":
         assert facts("br0", found) == predicted
     return [operation.describe() for operation in operations]
+
+
+def least_lost(lan: Lan, allowed: int, move: t.Callable[[], t.Any],
+               again: t.Callable[[], t.Any] = lambda: None) -> int:
+    """The client's pings that the move loses, of the first round that loses no more than allowed.
+
+    :param again: takes the move back, before another round
+    """
+    found: list[int] = []
+    while True:
+        with lan.pings(lan.client, HOST) as lost:
+            move()
+        found.append(lost[HOST])
+        if found[-1] <= allowed or len(found) == _ROUNDS:
+            return min(found)
+        again()
 
 
 def in_ip_s_words(link: str) -> t.Any:
@@ -235,12 +250,14 @@ def test_a_strict_rp_filter_is_kept_and_loses_nothing(lan: Lan, netlink: Netlink
     for name in ("all", "eth0"):
         with open("/proc/sys/net/ipv4/conf/%s/rp_filter" % name, "w", encoding="ascii") as file:
             file.write("1")
-    with lan.pings(lan.client, HOST) as lost:
+
+    def there_and_back() -> None:
         run(netlink, takeover="eth0")
         with open("/proc/sys/net/ipv4/conf/br0/rp_filter", encoding="ascii") as file:
             assert file.read() == "1\n"
         run(netlink, "absent")
-    assert lost[HOST] <= 2 * LOST
+
+    assert least_lost(lan, 2 * LOST, there_and_back) <= 2 * LOST
 
 
 @pytest.mark.parametrize("options, says", [
@@ -272,9 +289,9 @@ def test_networks_that_network_manager_makes_the_routes_of(lan: Lan, netlink: Ne
           "route add 192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.10 metric 100\n"
           "route add 2001:db8::/64 dev eth0 proto kernel metric 100\n")
     before, words = show("eth0"), in_ip_s_words("eth0")
-    with lan.pings(lan.client, HOST, HOST6) as lost:
-        run(netlink, takeover="eth0")
-    assert max(lost.values()) <= LOST and in_ip_s_words("br0") == words
+    assert least_lost(lan, LOST, lambda: run(netlink, takeover="eth0"),
+                      lambda: run(netlink, "absent")) <= LOST
+    assert in_ip_s_words("br0") == words and lan.answers(HOST)
     fail_at_every_step(netlink, "absent")
     run(netlink, "absent")
     assert show("eth0") == before
@@ -392,9 +409,17 @@ def nexthop_routes() -> None:
 def test_routes_by_nexthop_objects_are_written_out_on_the_bridge(
         lan: Lan, netlink: Netlink) -> None:
     nexthop_routes()
-    with lan.pings(lan.client, HOST) as lost:
+    planned: list[tuple[Plan, t.Any]] = []
+
+    def move() -> None:
+        planned.append(plan(netlink, takeover="eth0"))
         run(netlink, takeover="eth0")
-    assert lost[HOST] <= LOST
+
+    def again() -> None:  # which brings the objects back, as "absent" would not
+        made, found = planned[-1]
+        assert undo(netlink, made.operations, found) == []
+
+    assert least_lost(lan, LOST, move, again) <= LOST
     found = [*json.loads(ip("-j", "route")), *json.loads(ip("-6", "-j", "route"))]
     by = {route["dst"]: route for route in found
           if route["dst"].startswith(("10.7", "2001:db8:7:"))}
